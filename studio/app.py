@@ -1,0 +1,64 @@
+"""The composition root: the only place that knows concrete classes. Heavy libraries load when an engine starts."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from studio.engine.fake import FakeEngine, FakeInventory, FakeTokens
+from studio.engine.tokens import FolderTokens
+from studio.errors import UnknownModel
+from studio.ports import Engine, Progress
+from studio.request import shorten
+from studio.service import Studio
+from studio.settings import Settings
+from studio.storage.inventory import DiskInventory
+
+
+def build(settings: Settings, *, progress: Progress = lambda fraction, message: None) -> Studio:
+    """Put a studio together; it is not open yet.
+
+    Args:
+        settings: what to start with.
+        progress: hears (fraction, message) while a model is fetched from the hub.
+
+    Raises:
+        StudioError: `settings.model` names nothing that is here or can be fetched.
+    """
+    if settings.engine == "fake":
+        return Studio(FakeEngine, FakeInventory(), FakeTokens())
+    inventory = DiskInventory(settings, first=_local_model(settings, progress))
+    return Studio(lambda: _diffusers_engine(settings), inventory, FolderTokens())
+
+
+def open_studio(**settings: Any) -> Studio:
+    """Open a studio for use from Python; use it as a context manager.
+
+    Args:
+        settings: fields of `Settings`, such as `data_dir`, `model`, `engine` or `device`.
+
+    Raises:
+        StudioError: `model` names nothing that is here or can be fetched.
+    """
+    if "data_dir" in settings:
+        settings["data_dir"] = Path(settings["data_dir"])
+    return build(replace(Settings(), **settings)).open()
+
+
+def _diffusers_engine(settings: Settings) -> Engine:
+    # Imported here because torch and diffusers take seconds; this runs on the engine's own thread.
+    from studio.engine.diffusers_engine import DiffusersEngine  # noqa: PLC0415
+
+    return DiffusersEngine(settings)
+
+
+def _local_model(settings: Settings, progress: Progress) -> str:
+    """Return the name or folder of the model to start with, fetched first when it is a hub id."""
+    wanted = settings.model
+    names = {card.name for card in DiskInventory(settings).read().models}
+    if not wanted or wanted in names or Path(wanted).is_dir():
+        return wanted
+    if wanted.count("/") == 1 and not wanted.startswith((".", "/", "~")):
+        from studio.engine.hub import fetch  # noqa: PLC0415  (huggingface_hub is only needed for this)
+
+        return str(fetch(wanted, settings.models_dir, progress))
+    raise UnknownModel(f"model: {shorten(wanted)} is neither a model here ({', '.join(sorted(names))}), nor a folder, nor a hub id.")

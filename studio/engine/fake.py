@@ -1,0 +1,117 @@
+"""An engine without weights: the whole studio runs on it in milliseconds, for tests and for work on the page.
+
+Its pictures depend on every field of the request, as real ones do, and form out of noise over the steps.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from studio.inventory import Inventory, ModelCard
+from studio.plan import Plan
+from studio.ports import Progress
+
+CARD = ModelCard(
+    name="Fake", path=Path("fake"), family="sd", prediction_type="epsilon", native_size=256, multiple_of=8, bytes=0
+)
+PREVIEW_SIDE = 64
+
+
+@dataclass(frozen=True)
+class FakeInventory:
+    """Offers the one fake model."""
+
+    def read(self) -> Inventory:
+        """Return the fake model's card."""
+        return Inventory((CARD,))
+
+
+@dataclass(frozen=True)
+class FakeTokens:
+    """Counts words."""
+
+    def count(self, model: ModelCard, text: str) -> tuple[int, int]:
+        """Return (words, 75)."""
+        return len(text.split()), 75
+
+
+@dataclass
+class FakeRun:
+    """A run whose picture clears from noise; `index` is all the state it has."""
+
+    plan: Plan
+    step_seconds: float
+    index: int = 0
+
+    @property
+    def total(self) -> int:
+        """Model evaluations the run takes."""
+        return self.plan.evaluations
+
+    def advance(self) -> None:
+        """Take one step; it lasts `step_seconds`."""
+        time.sleep(self.step_seconds)
+        self.index += 1
+
+    def preview(self) -> Callable[[], list[Image.Image]]:
+        """Return a function that draws the present state at a small size."""
+        index = self.index
+        scale = PREVIEW_SIDE / max(self.plan.width, self.plan.height)
+        size = max(1, round(self.plan.width * scale)), max(1, round(self.plan.height * scale))
+        return lambda: [paint(self.plan, seed, size=size, clear=index / self.total) for seed in self.plan.seeds]
+
+    def finish(self) -> list[Image.Image]:
+        """Return the pictures."""
+        size = self.plan.width, self.plan.height
+        return [paint(self.plan, seed, size=size, clear=1.0) for seed in self.plan.seeds]
+
+    def snapshot(self) -> Self:
+        """Return a copy that goes on by itself."""
+        return replace(self)
+
+
+class FakeEngine:
+    """Implements `ports.Engine` without a model. `step_seconds` is how long one evaluation takes."""
+
+    def __init__(self, *, step_seconds: float = 0.05) -> None:
+        self._step_seconds = step_seconds
+        self._loaded = False
+
+    def load(self, model: ModelCard, progress: Progress) -> None:
+        """Report a model as ready."""
+        if not self._loaded:
+            progress(0.5, f"reading {model.name}")
+            progress(1.0, "ready")
+        self._loaded = True
+
+    def start(self, plan: Plan) -> FakeRun:
+        """Begin a run."""
+        return FakeRun(plan, self._step_seconds)
+
+    def describe(self) -> str:
+        """Say that nothing real runs here."""
+        return "fake engine, no model"
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def paint(plan: Plan, seed: int, *, size: tuple[int, int], clear: float) -> Image.Image:
+    """Draw soft discs over a gradient, RGB, `size` in pixels; `clear` 0 is noise, 1 the finished picture."""
+    request = plan.picture_requests()[0].model_copy(update={"seed": seed})
+    random = np.random.default_rng(list(hashlib.sha256(request.model_dump_json().encode()).digest()))
+    width, height = size
+    y, x = np.mgrid[0:1:height * 1j, 0:1:width * 1j]
+    picture: NDArray[np.float64] = random.random(3) * (1 - y[..., None]) + random.random(3) * y[..., None]
+    for _ in range(4):
+        inside = 1 / (1 + np.exp(60 * (np.hypot(x - random.random(), y - random.random()) - 0.08 - 0.2 * random.random())))
+        picture = picture + inside[..., None] * (random.random(3) - picture)
+    picture = picture * clear + random.random(picture.shape) * (1 - clear)
+    return Image.fromarray((picture * 255).astype(np.uint8), "RGB")

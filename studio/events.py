@@ -1,0 +1,88 @@
+"""What happens to a job, as immutable values. The engine side pushes them, readers pull them.
+
+A job's stream is: Queued (again when its place changes), Loading while its model is read, Step and Preview for
+each evaluation, and exactly one terminal event (Finished, Failed or Cancelled).
+"""
+
+from dataclasses import dataclass
+
+from PIL import Image
+
+from studio.request import GenerationRequest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queued:
+    """The job waits. `position` counts the jobs before it; 0 means it is next or runs."""
+
+    job_id: str
+    position: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loading:
+    """A model is being made ready. `fraction` is 0 .. 1, `message` says what is read now.
+
+    `job_id` is empty when the model is loaded ahead of any job.
+    """
+
+    job_id: str
+    model: str
+    fraction: float
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """`index` of `total` model evaluations are done, `seconds` after the first began."""
+
+    job_id: str
+    index: int
+    total: int
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """The picture as the model expects it after `index` evaluations.
+
+    `jpeg` shows the pictures of a batch as one sheet, `columns` to a row. `cost` is the processor time spent on
+    previews so far, as a fraction of the run's time.
+    """
+
+    job_id: str
+    index: int
+    jpeg: bytes
+    columns: int
+    cost: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """The pictures, RGB, and per picture the concrete request that makes it again."""
+
+    job_id: str
+    images: tuple[Image.Image, ...]
+    requests: tuple[GenerationRequest, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """The job ended without a result; `message` is one sentence for a person."""
+
+    job_id: str
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cancelled:
+    """The job was stopped after `index` evaluations; its last Preview stays readable."""
+
+    job_id: str
+    index: int
+
+
+Terminal = Finished | Failed | Cancelled
+Event = Queued | Loading | Step | Preview | Terminal

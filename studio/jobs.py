@@ -1,0 +1,278 @@
+"""Jobs: one worker owns the engine, visitors take turns, events fan out, previews are newest-wins.
+
+Knows ports and plans only. Nothing here knows what a model is or who looks at the page.
+"""
+
+import logging
+import secrets
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from PIL import Image
+
+from studio.errors import InternalError, QueueFull, Stopped, StudioError
+from studio.events import Cancelled, Event, Failed, Finished, Loading, Preview, Queued, Step, Terminal
+from studio.images import jpeg_bytes, sheet, sheet_columns
+from studio.plan import Plan
+from studio.result import Result
+
+log = logging.getLogger("studio")
+Draw = Callable[[], list[Image.Image]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobState:
+    """The newest of each kind of event, for readers that only want to know how things stand now.
+
+    `version` grows with every event.
+    """
+
+    version: int = 0
+    queued: Queued | None = None
+    loading: Loading | None = None
+    step: Step | None = None
+    preview: Preview | None = None
+    terminal: Terminal | None = None
+
+
+class Job:
+    """One submitted plan. Safe to read from any thread, by any number of readers."""
+
+    def __init__(self, plan: Plan, *, visitor: str) -> None:
+        self.id = secrets.token_urlsafe(18)
+        self.visitor = visitor
+        self.plan = plan
+        self._changed = threading.Condition()
+        self._token = threading.Event()
+        self._log: list[Event] = []
+        self._state = JobState()
+
+    def stop(self) -> None:
+        """Ask the job to end; it does so before its next model evaluation."""
+        self._token.set()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the job was asked to end."""
+        return self._token.is_set()
+
+    def state(self) -> JobState:
+        """Return how the job stands now; costs nothing."""
+        return self._state
+
+    def emit(self, event: Event) -> None:
+        """Add an event. What comes after the terminal event is dropped, as is a repeated place in the queue."""
+        with self._changed:
+            if self._state.terminal or event == self._state.queued:
+                return
+            if not isinstance(event, Preview):
+                self._log.append(event)
+            self._state = _advance(self._state, event)
+            self._changed.notify_all()
+
+    def events(self) -> Iterator[Event]:
+        """Yield the job's events from its first on, and end after the terminal one. Of previews only the newest."""
+        read, shown = 0, -1
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: len(self._log) > read or _index(self._state.preview) > shown)
+                fresh, preview = self._log[read:], self._state.preview
+            if preview and preview.index > shown:
+                shown = preview.index
+                yield preview
+            read += len(fresh)
+            yield from fresh
+            if fresh and isinstance(fresh[-1], Terminal):
+                return
+
+    def wait(self, timeout: float | None = None) -> Terminal:
+        """Return the terminal event once there is one.
+
+        Raises:
+            TimeoutError: `timeout` seconds have passed.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._state.terminal is not None, timeout)
+        if self._state.terminal is None:
+            raise TimeoutError(f"the job is still running after {timeout} seconds")
+        return self._state.terminal
+
+    def result(self, timeout: float | None = None) -> Result:
+        """Wait for the pictures.
+
+        Raises:
+            StudioError: the job failed, with the sentence shown on the page; `Stopped` when it was stopped.
+            TimeoutError: `timeout` seconds have passed.
+        """
+        match self.wait(timeout):
+            case Finished(images=images, requests=requests):
+                return Result(list(images), list(requests))
+            case Failed(message=message, hint=hint):
+                raise StudioError(message, hint=hint)
+            case Cancelled(index=index):
+                raise Stopped(f"The job was stopped after {index} of {self.plan.evaluations} steps.")
+
+
+def _index(preview: Preview | None) -> int:
+    return preview.index if preview else -1
+
+
+def _advance(state: JobState, event: Event) -> JobState:
+    version = state.version + 1
+    match event:
+        case Queued():
+            return replace(state, version=version, queued=event)
+        case Loading():
+            return replace(state, version=version, loading=event)
+        case Step():
+            return replace(state, version=version, step=event)
+        case Preview():
+            return replace(state, version=version, preview=event)
+        case Finished() | Failed() | Cancelled():
+            return replace(state, version=version, terminal=event)
+
+
+class JobQueue:
+    """Waiting jobs. Visitors take turns: the next job is the oldest of whoever was served longest ago."""
+
+    def __init__(self, *, limit: int = 64, per_visitor: int = 8) -> None:
+        self._limit, self._per_visitor = limit, per_visitor
+        self._lanes: OrderedDict[str, deque[Job]] = OrderedDict()
+        self._ready = threading.Condition()
+        self._closed = False
+
+    def put(self, job: Job) -> None:
+        """Add a job at the end of its visitor's lane.
+
+        Raises:
+            QueueFull: the queue or the visitor's share of it is full; nothing was added.
+        """
+        with self._ready:
+            if len(self._lanes.get(job.visitor, ())) >= self._per_visitor:
+                raise QueueFull(f"You have {self._per_visitor} pictures waiting; wait for one of them or stop it.")
+            if sum(map(len, self._lanes.values())) >= self._limit:
+                raise QueueFull(f"{self._limit} pictures are waiting, which is all the queue holds; try again in a minute.")
+            self._lanes.setdefault(job.visitor, deque()).append(job)
+            self._tell_places()
+            self._ready.notify()
+
+    def take(self) -> Job | None:
+        """Wait for the next job and remove it; None once the queue is closed."""
+        with self._ready:
+            self._ready.wait_for(lambda: self._closed or bool(self._lanes))
+            if self._closed:
+                return None
+            visitor, lane = next(iter(self._lanes.items()))
+            job = lane.popleft()
+            del self._lanes[visitor]
+            if lane:
+                self._lanes[visitor] = lane
+            self._tell_places()
+            return job
+
+    def remove(self, job: Job) -> bool:
+        """Take a waiting job out; False when it is not waiting (any more)."""
+        with self._ready:
+            lane = self._lanes.get(job.visitor)
+            if lane is None or job not in lane:
+                return False
+            lane.remove(job)
+            if not lane:
+                del self._lanes[job.visitor]
+            self._tell_places()
+            return True
+
+    def waiting(self) -> list[Job]:
+        """Return the waiting jobs in the order in which they will be taken."""
+        with self._ready:
+            return self._order()
+
+    def close(self) -> list[Job]:
+        """Refuse further takes and return the jobs left over."""
+        with self._ready:
+            self._closed = True
+            left = self._order()
+            self._lanes.clear()
+            self._ready.notify_all()
+            return left
+
+    def _order(self) -> list[Job]:
+        rounds = max(map(len, self._lanes.values()), default=0)
+        return [lane[i] for i in range(rounds) for lane in self._lanes.values() if i < len(lane)]
+
+    def _tell_places(self) -> None:
+        for position, job in enumerate(self._order()):
+            job.emit(Queued(job_id=job.id, position=position))
+
+
+class PreviewPump:
+    """Draws and encodes previews on its own thread. One slot: a newer picture replaces one not yet drawn.
+
+    Keeps to a budget: frames are skipped so that drawing them takes at most `budget` of the run's time.
+    """
+
+    def __init__(self, *, budget: float = 0.02) -> None:
+        self._budget = budget
+        self._slot: tuple[Job, int, float, Draw] | None = None
+        self._ready = threading.Condition()
+        self._closed = False
+        self._job: Job | None = None
+        self._spent = self._shown_at = 0.0
+        # The least of a few: the first frame also pays for what later ones find ready.
+        self._costs: deque[float] = deque(maxlen=5)
+        self._thread = threading.Thread(target=self._pump, name="studio-previews", daemon=True)
+        self._thread.start()
+
+    def offer(self, job: Job, index: int, *, seconds: float, draw: Draw) -> None:
+        """Put a picture into the slot; `seconds` is the run's time so far. Returns at once."""
+        with self._ready:
+            self._slot = (job, index, seconds, draw)
+            self._ready.notify()
+
+    def close(self) -> None:
+        """End the thread."""
+        with self._ready:
+            self._closed = True
+            self._ready.notify()
+        self._thread.join()
+
+    def _pump(self) -> None:
+        while True:
+            with self._ready:
+                self._ready.wait_for(lambda: self._closed or self._slot is not None)
+                if self._closed or self._slot is None:
+                    return
+                (job, index, seconds, draw), self._slot = self._slot, None
+            if job is not self._job:
+                self._job, self._spent = job, 0.0
+                self._shown_at = -1.0
+                self._costs.clear()
+            if len(self._costs) > 1 and seconds - self._shown_at < min(self._costs) / self._budget:
+                continue
+            self._shown_at = seconds
+            try:
+                self._show(job, index, seconds=seconds, draw=draw)
+            except Exception:
+                # A preview is a courtesy: the run goes on without it, and the log says why.
+                log.exception("the preview of step %d could not be drawn", index)
+
+    def _show(self, job: Job, index: int, *, seconds: float, draw: Draw) -> None:
+        began = time.thread_time()
+        pictures = draw()
+        jpeg = jpeg_bytes(sheet(pictures))
+        self._costs.append(time.thread_time() - began)
+        self._spent += self._costs[-1]
+        cost = self._spent / max(seconds, 1e-6)
+        job.emit(Preview(job_id=job.id, index=index, jpeg=jpeg, columns=sheet_columns(len(pictures)), cost=cost))
+
+
+def failure(job_id: str, error: Exception) -> Failed:
+    """Turn what went wrong into the sentence a person sees; a defect is logged under an id instead."""
+    if not isinstance(error, StudioError):
+        number = secrets.token_hex(4)
+        log.error("defect %s", number, exc_info=error)
+        error = InternalError(f"Something went wrong inside the studio; its log tells more under {number}.")
+    return Failed(job_id=job_id, message=str(error), hint=error.hint)

@@ -1,0 +1,156 @@
+"""The request: the one schema from which widgets, bounds, validation, metadata, HTTP API and docs derive.
+
+It holds names and numbers, never paths, pixels or tensors. What is left open here (`None`, seed -1) is
+decided once, in `plan.resolve`.
+"""
+
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self, get_args
+
+from annotated_types import Ge, Le, MaxLen, MultipleOf
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+
+from studio import schedulers
+from studio.errors import InvalidRequest
+
+RANDOM_SEED = -1
+# torch's CPU generator keeps 32 bits of a seed, so larger ones would silently repeat pictures.
+MAX_SEED = 2**32 - 1
+MAX_PIXELS = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Control:
+    """How a field is shown: the widget's kind, its step and what it says below its label."""
+
+    kind: Literal["text", "slider", "number", "choice", "size"]
+    step: float = 1
+    help: str = ""
+
+
+class GenerationRequest(BaseModel):
+    """What a person asks for. Immutable; unknown fields and wrong types are refused.
+
+    Field names are those of `diffusers.StableDiffusionPipeline.__call__`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    prompt: Annotated[str, Field(max_length=10_000, title="Prompt"), Control("text")] = ""
+    negative_prompt: Annotated[str, Field(max_length=10_000, title="Negative prompt"), Control("text")] = ""
+    model: Annotated[
+        str | None, Field(max_length=300, title="Model", description="name of a model; none: the default one"), Control("choice")
+    ] = None
+    scheduler: Annotated[
+        str, Field(max_length=100, title="Scheduler", description="name of a row in the scheduler table"), Control("choice")
+    ] = "DPM++ 2M Karras"
+    steps: Annotated[int, Field(ge=1, le=150, title="Steps", description="denoising steps"), Control("slider")] = 20
+    guidance_scale: Annotated[
+        float,
+        Field(ge=1, le=30, title="Guidance", description="classifier-free guidance; 1 switches it off"),
+        Control("slider", step=0.1),
+    ] = 5.0
+    seed: Annotated[
+        int, Field(ge=RANDOM_SEED, le=MAX_SEED, title="Seed", description="-1 draws a new one"), Control("number")
+    ] = RANDOM_SEED
+    width: Annotated[
+        int | None, Field(ge=64, le=2048, multiple_of=8, title="Width", description="pixels; none: the model's own size"), Control("size")
+    ] = None
+    height: Annotated[
+        int | None, Field(ge=64, le=2048, multiple_of=8, title="Height", description="pixels; none: the model's own size"), Control("size")
+    ] = None
+    batch_size: Annotated[
+        int, Field(ge=1, le=8, title="Batch", description="pictures in one run, with seeds seed, seed+1, ..."), Control("slider")
+    ] = 1
+
+    @field_validator("prompt", "negative_prompt")
+    @classmethod
+    def _encodable(cls, text: str) -> str:
+        # A lone surrogate half passes JSON but no tokenizer, PNG chunk or log can hold it.
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ValueError("has a broken character; paste the text again") from None
+        return text
+
+    @field_validator("scheduler")
+    @classmethod
+    def _known_scheduler(cls, name: str) -> str:
+        if name not in schedulers.TABLE:
+            near = difflib.get_close_matches(name, schedulers.TABLE, n=1) or ["DPM++ 2M Karras"]
+            raise ValueError(f'{shorten(name)} is no scheduler; use one of the {len(schedulers.TABLE)} names listed, such as "{near[0]}"')
+        return name
+
+    @model_validator(mode="after")
+    def _fits_pixel_budget(self) -> Self:
+        pixels = (self.width or 0) * (self.height or 0) * self.batch_size
+        if pixels > MAX_PIXELS:
+            raise ValueError(
+                f"width x height x batch_size is {pixels / 2**20:.0f} megapixels; make one smaller, at most {MAX_PIXELS // 2**20} in all"
+            )
+        return self
+
+    @classmethod
+    def parse(cls, data: object) -> Self:
+        """Read a request from decoded JSON.
+
+        Raises:
+            InvalidRequest: one sentence that names the first bad field and its bounds.
+        """
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise InvalidRequest(sentence(error.errors()[0])) from error
+
+
+def bounds(field: str) -> str:
+    """Say what a field accepts, such as "a whole number from 1 to 150". `field` is a request field's name."""
+    info = GenerationRequest.model_fields[field]
+    kinds = get_args(info.annotation) or (info.annotation,)
+    found = {type(rule): rule for rule in info.metadata}
+    if str in kinds:
+        return f"a text of at most {found[MaxLen].max_length:,} characters" if MaxLen in found else "a text"
+    kind = "a whole number" if int in kinds else "a number"
+    if MultipleOf in found:
+        kind = f"a multiple of {found[MultipleOf].multiple_of}"
+    return f"{kind} from {found[Ge].ge:,} to {found[Le].le:,}".replace(",", "")
+
+
+def limits(field: str) -> tuple[float, float]:
+    """Return the least and greatest value of a numeric request field."""
+    found: Mapping[type, Any] = {type(rule): rule for rule in GenerationRequest.model_fields[field].metadata}
+    return found[Ge].ge, found[Le].le
+
+
+def control(field: str) -> Control:
+    """Return how a request field is shown."""
+    return next(rule for rule in GenerationRequest.model_fields[field].metadata if isinstance(rule, Control))
+
+
+def shorten(value: object) -> str:
+    """Show a value in at most about 40 characters, so that a sentence stays one sentence."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    text = repr(value) if isinstance(value, str | int | float | bool | None) else f"a {type(value).__name__}"
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def sentence(problem: ErrorDetails) -> str:
+    """Turn one pydantic problem into a sentence that names the field and its bounds."""
+    field = str(problem["loc"][0]) if problem["loc"] else ""
+    if not field:
+        if problem["type"] == "value_error":
+            return str(problem["ctx"]["error"]) + "."
+        return f"The request must be one JSON object with fields such as prompt, steps and seed, not {shorten(problem['input'])}."
+    if field not in GenerationRequest.model_fields:
+        near = difflib.get_close_matches(field, GenerationRequest.model_fields, n=1)
+        return f"{shorten(field)} is no field of a request; " + (f"did you mean {near[0]}?" if near else "leave it out.")
+    if problem["type"] == "value_error":
+        return f"{field}: {problem['ctx']['error']}."
+    if problem["type"] == "string_too_long":
+        return f"{field} has {len(problem['input']):,} characters; it must be {bounds(field)}."
+    return f"{field} must be {bounds(field)}, not {shorten(problem['input'])}."

@@ -1,0 +1,122 @@
+"""Studio: what the page, the HTTP API, the command line and Python callers talk to. Knows ports only."""
+
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Self
+
+from PIL import Image
+
+from studio.errors import InvalidRequest, UnknownModel
+from studio.events import Cancelled, Failed, Loading
+from studio.inventory import Inventory
+from studio.jobs import Job, JobQueue
+from studio.plan import resolve
+from studio.ports import Engine, InventorySource, Tokens
+from studio.request import GenerationRequest, shorten
+from studio.worker import Worker
+
+# Jobs stay readable after they ended, so that a reloaded page finds its picture; older ones are forgotten.
+REMEMBERED_JOBS = 32
+
+
+class Studio:
+    """A running studio. Use it as a context manager; leaving it frees the device."""
+
+    def __init__(self, make_engine: Callable[[], Engine], inventory: InventorySource, tokens: Tokens) -> None:
+        self._inventory, self._tokens = inventory, tokens
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._lock = threading.Lock()
+        self._queue = JobQueue()
+        self._loading: Loading | Failed | None = None
+        self._worker = Worker(make_engine, self._queue, announce=self._note_loading)
+
+    def open(self) -> Self:
+        """Start working: the default model is loaded in the background. Returns at once."""
+        models = self._inventory.read().models
+        self._worker.start(models[0] if models else None)
+        return self
+
+    def close(self) -> None:
+        """Stop what runs, drop what waits, free the device."""
+        self._worker.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def submit(self, request: GenerationRequest, *, images: Mapping[str, Image.Image] | None = None, visitor: str = "local") -> Job:
+        """Queue a request and return its job at once.
+
+        Args:
+            request: what to make.
+            images: pictures the request names; a key it does not name is refused.
+            visitor: whose turn it takes; visitors share the engine fairly.
+
+        Raises:
+            InvalidRequest, UnknownModel, QueueFull: nothing was queued.
+        """
+        for name in images or {}:
+            raise InvalidRequest(f"images: {shorten(name)} is not named by any field of the request; leave it out.")
+        job = Job(resolve(request, self._inventory.read(), entropy=secrets.randbits(32)), visitor=visitor)
+        self._queue.put(job)
+        self._remember(job)
+        return job
+
+    def stop(self, job: Job) -> None:
+        """End a job: at once when it waits, before its next model evaluation when it runs."""
+        job.stop()
+        if self._queue.remove(job):
+            job.emit(Cancelled(job_id=job.id, index=0))
+
+    def job(self, job_id: str) -> Job | None:
+        """Return the job of that (unguessable) id, or None when it was never there or is long over."""
+        with self._lock:
+            return self._jobs.get(job_id)
+
+    def jobs_of(self, visitor: str) -> list[Job]:
+        """Return a visitor's remembered jobs, oldest first."""
+        with self._lock:
+            return [job for job in self._jobs.values() if job.visitor == visitor]
+
+    def waiting(self) -> int:
+        """Return how many jobs wait, without the running one."""
+        return len(self._queue.waiting())
+
+    def inventory(self) -> Inventory:
+        """Return which models are there now."""
+        return self._inventory.read()
+
+    def loading(self) -> Loading | Failed | None:
+        """Return how the newest loading of a model stands; `fraction` 1 means ready."""
+        return self._loading
+
+    def describe(self) -> str:
+        """Say where and how models run, such as "CPU, bfloat16"; empty while the engine starts."""
+        return self._worker.describe()
+
+    def count_tokens(self, text: str, *, model: str | None = None) -> tuple[int, int]:
+        """Return (tokens of the text, tokens that fit into the model's prompt window).
+
+        Raises:
+            UnknownModel: no model of that name is there.
+        """
+        models = self._inventory.read().models
+        card = next((card for card in models if model in (None, card.name)), None)
+        if card is None:
+            raise UnknownModel(f"model: {shorten(model)} is not here.")
+        return self._tokens.count(card, text)
+
+    def _note_loading(self, event: Loading | Failed) -> None:
+        self._loading = event
+
+    def _remember(self, job: Job) -> None:
+        with self._lock:
+            self._jobs[job.id] = job
+            over = [old.id for old in self._jobs.values() if old.state().terminal]
+            for job_id in over[: max(0, len(over) - REMEMBERED_JOBS)]:
+                del self._jobs[job_id]

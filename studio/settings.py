@@ -1,0 +1,46 @@
+"""What a studio is started with. Made once from the command line, passed down, never kept in a module."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+EngineName = Literal["diffusers", "fake"]
+DeviceName = Literal["auto", "cuda", "mps", "xpu", "cpu"]
+PrecisionName = Literal["auto", "float32", "bfloat16", "float16"]
+PreviewName = Literal["linear", "decoder", "none"]
+
+ROOT = Path(__file__).resolve().parent.parent
+EMBEDDED_MODELS = (("Mini", ROOT / "assets" / "mini" / "base"),)
+
+
+def default_data_dir() -> Path:
+    """Where models, drafts and pictures of this user live unless `--data-dir` says otherwise."""
+    return Path.home() / ".studio"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Start-up settings.
+
+    Attributes:
+        data_dir: folder for everything the studio writes; `data_dir/models` is searched for model folders.
+        model: name, folder or hub id of the model loaded at start; empty means the first embedded one.
+        engine: `diffusers` is the real one, `fake` needs no weights.
+        device: where the model runs; `auto` takes the fastest present.
+        precision: number format of the weights; `auto` takes half precision where it is safe and faster.
+        preview: how a step is turned into a picture.
+        embedded_models: (name, folder) of models that ship with the studio.
+    """
+
+    data_dir: Path = field(default_factory=default_data_dir)
+    model: str = ""
+    engine: EngineName = "diffusers"
+    device: DeviceName = "auto"
+    precision: PrecisionName = "auto"
+    preview: PreviewName = "linear"
+    embedded_models: tuple[tuple[str, Path], ...] = EMBEDDED_MODELS
+
+    @property
+    def models_dir(self) -> Path:
+        """The folder whose sub-folders are offered as models."""
+        return self.data_dir / "models"

@@ -1,0 +1,92 @@
+"""The inventory from the disk: embedded models, then every folder under the data folder's `models/`."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from studio.errors import BrokenModel
+from studio.families import family_of
+from studio.inventory import BrokenCard, Inventory, ModelCard
+from studio.settings import Settings
+
+
+class DiskInventory:
+    """Reads model folders' configs. A folder that did not change is not read again."""
+
+    def __init__(self, settings: Settings, *, first: str = "") -> None:
+        """`first` is the name or folder of the model that becomes the default one."""
+        self._settings, self._first = settings, first
+        self._read: dict[Path, tuple[float, ModelCard | BrokenCard]] = {}
+
+    def read(self) -> Inventory:
+        """Return the models there are now, the default one first."""
+        cards = [self._card(name, folder) for name, folder in self._folders()]
+        models = [card for card in cards if isinstance(card, ModelCard)]
+        models.sort(key=lambda card: self._first not in (card.name, str(card.path)))
+        return Inventory(tuple(models), tuple(card for card in cards if isinstance(card, BrokenCard)))
+
+    def _folders(self) -> Iterator[tuple[str, Path]]:
+        yield from self._settings.embedded_models
+        if self._first and (folder := Path(self._first)).is_dir():
+            yield folder.resolve().name, folder
+        models = self._settings.models_dir
+        if models.is_dir():
+            yield from ((folder.name, folder) for folder in sorted(models.iterdir()) if folder.is_dir() and not folder.name.startswith("."))
+
+    def _card(self, name: str, folder: Path) -> ModelCard | BrokenCard:
+        changed = _last_change(folder)
+        known = self._read.get(folder)
+        if known and known[0] == changed:
+            return known[1]
+        try:
+            card: ModelCard | BrokenCard = describe(name, folder)
+        except BrokenModel as error:
+            card = BrokenCard(name, str(error))
+        self._read[folder] = (changed, card)
+        return card
+
+
+def describe(name: str, folder: Path) -> ModelCard:
+    """Read a model folder's configs, in the layout of `StableDiffusionPipeline.save_pretrained`.
+
+    Raises:
+        BrokenModel: a config is missing or damaged, or the folder is of another kind; the sentence names the file.
+    """
+    kind = _config(name, folder / "model_index.json").get("_class_name")
+    if kind != "StableDiffusionPipeline":
+        raise BrokenModel(f"{name} is a {kind} folder; this studio runs StableDiffusionPipeline folders.")
+    unet = _config(name, folder / "unet" / "config.json")
+    vae = _config(name, folder / "vae" / "config.json")
+    sampling = _config(name, folder / "scheduler" / "scheduler_config.json")
+    try:
+        scale = 2 ** (len(vae["block_out_channels"]) - 1)
+        return ModelCard(
+            name=name,
+            path=folder,
+            family=family_of(unet["cross_attention_dim"]).name,
+            prediction_type=str(sampling.get("prediction_type", "epsilon")),
+            native_size=int(unet["sample_size"]) * scale,
+            multiple_of=max(8, scale),
+            bytes=sum(file.stat().st_size for file in folder.glob("*/*.safetensors")),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise BrokenModel(f"{name} cannot be used: its unet or vae config.json lacks {error}.") from error
+
+
+def _config(name: str, path: Path) -> dict[str, Any]:
+    shown = f"{path.parent.name}/{path.name}" if path.name != "model_index.json" else path.name
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BrokenModel(f"{name} cannot be used: {shown} is missing; copy the model folder again.") from None
+    except (OSError, ValueError) as error:
+        raise BrokenModel(f"{name} cannot be used: {shown} is damaged; copy the model folder again.") from error
+    if not isinstance(data, dict):
+        raise BrokenModel(f"{name} cannot be used: {shown} is damaged; copy the model folder again.")
+    return data
+
+
+def _last_change(folder: Path) -> float:
+    watched = (folder, folder / "model_index.json", *(folder / part for part in ("unet", "vae", "scheduler")))
+    return max((path.stat().st_mtime for path in watched if path.exists()), default=0.0)

@@ -1,0 +1,103 @@
+"""The one thread that owns the engine: takes jobs, steps their runs, and turns what happens into events."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from studio.events import Cancelled, Event, Failed, Finished, Loading, Step
+from studio.inventory import ModelCard
+from studio.jobs import Job, JobQueue, PreviewPump, failure
+from studio.ports import Engine, Run
+
+
+class Worker:
+    """Runs jobs one after the other. `announce` hears of every model loading, also when no job asked for it.
+
+    The engine is made on the worker's own thread, because importing its libraries takes seconds and the page must not wait.
+    """
+
+    def __init__(self, make_engine: Callable[[], Engine], queue: JobQueue, *, announce: Callable[[Loading | Failed], None]) -> None:
+        self._make_engine, self._queue, self._announce = make_engine, queue, announce
+        self._engine: Engine | None = None
+        self._pump = PreviewPump()
+        self._running: Job | None = None
+        self._first: ModelCard | None = None
+        self._thread = threading.Thread(target=self._work, name="studio-engine", daemon=True)
+
+    def start(self, first: ModelCard | None) -> None:
+        """Start the thread; it loads `first` before any job asks for it."""
+        self._first = first
+        self._thread.start()
+
+    @property
+    def running(self) -> Job | None:
+        """The job that is being worked on."""
+        return self._running
+
+    def describe(self) -> str:
+        """Say where and how models run; empty until the engine is there."""
+        return self._engine.describe() if self._engine else ""
+
+    def close(self) -> None:
+        """Stop the running job, drop the waiting ones and free the engine."""
+        for job in self._queue.close():
+            job.emit(Cancelled(job_id=job.id, index=0))
+        if job := self._running:
+            job.stop()
+        if self._thread.ident:
+            self._thread.join()
+        self._pump.close()
+        if self._engine:
+            self._engine.close()
+
+    def _work(self) -> None:
+        if self._first is not None:
+            self._load_first(self._first)
+        while (job := self._queue.take()) is not None:
+            self._running = job
+            try:
+                job.emit(self._perform(job))
+            except Exception as error:
+                job.emit(failure(job.id, error))
+            finally:
+                self._running = None
+
+    def _load_first(self, model: ModelCard) -> None:
+        try:
+            self._load(model, None)
+        except Exception as error:
+            self._announce(failure("", error))
+
+    def _load(self, model: ModelCard, job: Job | None) -> Engine:
+        def progress(fraction: float, message: str) -> None:
+            self._announce(Loading(job_id="", model=model.name, fraction=fraction, message=message))
+            for listener in [job] if job else self._queue.waiting():
+                listener.emit(Loading(job_id=listener.id, model=model.name, fraction=fraction, message=message))
+
+        if self._engine is None:
+            progress(0.0, "starting the engine")
+            self._engine = self._make_engine()
+        self._engine.load(model, progress)
+        return self._engine
+
+    def _perform(self, job: Job) -> Event:
+        if job.stopping:
+            return Cancelled(job_id=job.id, index=0)
+        engine = self._load(job.plan.model, job)
+        began = time.perf_counter()
+        run = engine.start(job.plan)
+        while run.index < run.total:
+            if job.stopping:
+                return Cancelled(job_id=job.id, index=run.index)
+            run.advance()
+            self._report(job, run, seconds=time.perf_counter() - began)
+        if job.stopping:
+            return Cancelled(job_id=job.id, index=run.index)
+        images = tuple(run.finish())
+        return Finished(job_id=job.id, images=images, requests=tuple(job.plan.picture_requests()), seconds=time.perf_counter() - began)
+
+    def _report(self, job: Job, run: Run, *, seconds: float) -> None:
+        job.emit(Step(job_id=job.id, index=run.index, total=run.total, seconds=seconds))
+        # The finished picture follows the last step at once, so a preview of it would only cost time.
+        if run.index < run.total and (draw := run.preview()):
+            self._pump.offer(job, run.index, seconds=seconds, draw=draw)
