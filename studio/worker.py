@@ -3,7 +3,9 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
+from studio.errors import StudioError
 from studio.events import Cancelled, Event, Failed, Finished, Loading, Step
 from studio.inventory import ModelCard
 from studio.jobs import Job, JobQueue, PreviewPump, failure
@@ -63,10 +65,9 @@ class Worker:
                 self._running = None
 
     def _load_first(self, model: ModelCard) -> None:
-        try:
+        # A failure was announced already, and is told again to whoever asks for a picture.
+        with suppress(StudioError):
             self._load(model, None)
-        except Exception as error:
-            self._announce(failure("", error))
 
     def _load(self, model: ModelCard, job: Job | None) -> Engine:
         def progress(fraction: float, message: str) -> None:
@@ -74,10 +75,16 @@ class Worker:
             for listener in [job] if job else self._queue.waiting():
                 listener.emit(Loading(job_id=listener.id, model=model.name, fraction=fraction, message=message))
 
-        if self._engine is None:
-            progress(0.0, "starting the engine")
-            self._engine = self._make_engine()
-        self._engine.load(model, progress)
+        try:
+            if self._engine is None:
+                progress(0.0, "starting the engine")
+                self._engine = self._make_engine()
+            self._engine.load(model, progress)
+        except Exception as error:
+            failed = failure("", error)
+            self._announce(failed)
+            raise StudioError(failed.message, hint=failed.hint) from error
+        self._announce(Loading(job_id="", model=model.name, fraction=1.0, message="ready"))
         return self._engine
 
     def _perform(self, job: Job) -> Event:

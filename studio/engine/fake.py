@@ -21,7 +21,7 @@ from studio.ports import Progress
 CARD = ModelCard(
     name="Fake", path=Path("fake"), family="sd", prediction_type="epsilon", native_size=256, multiple_of=8, bytes=0
 )
-PREVIEW_SIDE = 64
+PREVIEW_SIDE = 32
 
 
 @dataclass(frozen=True)

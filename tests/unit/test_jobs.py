@@ -1,0 +1,283 @@
+"""Jobs: order, fairness, stopping, fan-out and the newest-wins preview, on the fake engine."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from studio.engine.fake import CARD, FakeEngine, FakeInventory, FakeRun, FakeTokens
+from studio.errors import InternalError, InvalidRequest, QueueFull, Stopped, StudioError
+from studio.events import Cancelled, Failed, Finished, Loading, Preview, Queued, Step, Terminal
+from studio.inventory import Inventory, ModelCard
+from studio.jobs import Job, JobQueue, PreviewPump
+from studio.plan import Plan, resolve
+from studio.ports import Engine, Progress
+from studio.request import GenerationRequest
+from studio.service import REMEMBERED_JOBS, Studio
+
+PLAN = resolve(GenerationRequest(seed=1, steps=4), Inventory((CARD,)), entropy=0)
+
+
+@pytest.fixture
+def open_fake() -> Iterator[Callable[..., Studio]]:
+    opened: list[Studio] = []
+
+    def make(engine: Engine | None = None, *, step_seconds: float = 0.0) -> Studio:
+        chosen = engine or FakeEngine(step_seconds=step_seconds)
+        opened.append(Studio(lambda: chosen, FakeInventory(), FakeTokens()).open())
+        return opened[-1]
+
+    yield make
+    for studio in opened:
+        studio.close()
+
+
+class SlowLoading(FakeEngine):
+    """Waits in `load` until the test says go on, so that jobs pile up."""
+
+    def __init__(self) -> None:
+        super().__init__(step_seconds=0)
+        self.go = threading.Event()
+
+    def load(self, model: ModelCard, progress: Progress) -> None:
+        assert self.go.wait(30)
+        super().load(model, progress)
+
+
+class Failing(FakeEngine):
+    """Fails in the run's second step with the given error while `armed`."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(step_seconds=0)
+        self.error, self.armed = error, True
+
+    def start(self, plan: Plan) -> FakeRun:
+        engine = self
+
+        class Run(FakeRun):
+            def advance(self) -> None:
+                super().advance()
+                if engine.armed and self.index == 2:
+                    raise engine.error
+
+        return Run(plan, 0.0)
+
+
+def test_a_job_goes_from_queued_to_finished(open_fake: Callable[..., Studio]) -> None:
+    job = open_fake().submit(GenerationRequest(prompt="x", seed=3, steps=6, batch_size=2))
+    events = list(job.events())
+    steps = [event for event in events if isinstance(event, Step)]
+    assert isinstance(events[0], Queued)
+    assert [step.index for step in steps] == [1, 2, 3, 4, 5, 6]
+    assert [event for event in events if isinstance(event, Terminal)] == [events[-1]]
+    assert isinstance(events[-1], Finished)
+    assert [picture.size for picture in events[-1].images] == [(256, 256)] * 2
+    assert [request.seed for request in job.result().requests] == [3, 4]
+    assert list(job.events())[-1] == events[-1]  # a late reader hears the whole story
+
+
+def test_stop_ends_a_run_and_keeps_its_preview(open_fake: Callable[..., Studio]) -> None:
+    studio = open_fake(step_seconds=0.02)
+    job = studio.submit(GenerationRequest(steps=150))
+    for event in job.events():
+        if isinstance(event, Preview) and event.index >= 3:
+            studio.stop(job)
+    terminal = job.wait(10)
+    assert isinstance(terminal, Cancelled)
+    assert 3 <= terminal.index < 150
+    assert job.state().preview is not None
+    with pytest.raises(Stopped, match=f"after {terminal.index} of 150 steps"):
+        job.result()
+
+
+def test_stop_of_a_waiting_job_takes_it_out_at_once(open_fake: Callable[..., Studio]) -> None:
+    engine = SlowLoading()
+    studio = open_fake(engine)
+    jobs = [studio.submit(GenerationRequest(steps=2)) for _ in range(3)]
+    studio.stop(jobs[1])
+    assert jobs[1].wait(0) == Cancelled(job_id=jobs[1].id, index=0)
+    assert studio.waiting() == 2
+    assert jobs[2].state().queued == Queued(job_id=jobs[2].id, position=1)
+    engine.go.set()
+    assert isinstance(jobs[2].wait(10), Finished)
+
+
+def test_loading_is_told_to_whoever_waits(open_fake: Callable[..., Studio]) -> None:
+    engine = SlowLoading()
+    studio = open_fake(engine)
+    job = studio.submit(GenerationRequest(steps=1))
+    engine.go.set()
+    loads = [event for event in job.events() if isinstance(event, Loading)]
+    assert [event.fraction for event in loads] == [0.5, 1.0]
+    loading = studio.loading()
+    assert isinstance(loading, Loading)
+    assert loading.fraction == 1
+
+
+def test_visitors_take_turns() -> None:
+    queue = JobQueue()
+    names = ["a", "a", "a", "b", "c", "b"]
+    jobs = [Job(PLAN, visitor=name) for name in names]
+    for job in jobs:
+        queue.put(job)
+    places = {job.id: job.state().queued for job in jobs}
+    taken = [queue.take() for _ in names]
+    assert [job.visitor for job in taken if job] == ["a", "b", "c", "a", "b", "a"]
+    assert [getattr(places[job.id], "position", None) for job in taken if job] == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_full_queue_refuses_and_keeps_what_waits() -> None:
+    queue = JobQueue(limit=3, per_visitor=2)
+    for name in "aab":
+        queue.put(Job(PLAN, visitor=name))
+    with pytest.raises(QueueFull, match="You have 2 pictures waiting"):
+        queue.put(Job(PLAN, visitor="a"))
+    with pytest.raises(QueueFull, match="3 pictures are waiting"):
+        queue.put(Job(PLAN, visitor="c"))
+    assert [job.visitor for job in queue.waiting()] == ["a", "b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [(StudioError("No room.", hint="Make it smaller."), "No room."), (ZeroDivisionError("secret"), "Something went wrong inside the studio")],
+)
+def test_a_failed_run_is_told_in_a_sentence_and_the_next_one_works(
+    open_fake: Callable[..., Studio], error: Exception, expected: str
+) -> None:
+    engine = Failing(error)
+    studio = open_fake(engine)
+    job = studio.submit(GenerationRequest(steps=5))
+    terminal = job.wait(10)
+    assert isinstance(terminal, Failed)
+    assert terminal.message.startswith(expected)
+    assert "secret" not in terminal.message
+    with pytest.raises(StudioError, match=expected):
+        job.result()
+    engine.armed = False
+    assert isinstance(studio.submit(GenerationRequest(steps=5)).wait(10), Finished)
+
+
+def test_an_engine_that_cannot_start_fails_the_job_and_not_the_studio() -> None:
+    def make() -> Engine:
+        raise StudioError("No such device.")
+
+    with Studio(make, FakeInventory(), FakeTokens()).open() as studio:
+        job = studio.submit(GenerationRequest())
+        assert job.wait(10) == Failed(job_id=job.id, message="No such device.")
+        assert studio.loading() == Failed(job_id="", message="No such device.")
+
+
+def test_closing_ends_every_job(open_fake: Callable[..., Studio]) -> None:
+    studio = open_fake(step_seconds=0.01)
+    jobs = [studio.submit(GenerationRequest(steps=150)) for _ in range(3)]
+    studio.close()
+    assert all(isinstance(job.wait(0), Cancelled) for job in jobs)
+
+
+def test_old_jobs_are_forgotten_and_live_ones_are_not(open_fake: Callable[..., Studio]) -> None:
+    studio = open_fake()
+    jobs = []
+    for number in range(REMEMBERED_JOBS + 6):
+        jobs.append(studio.submit(GenerationRequest(steps=1, width=64, height=64), visitor=str(number)))
+        jobs[-1].wait(10)
+    assert studio.job(jobs[0].id) is None
+    assert studio.job(jobs[-1].id) is jobs[-1]
+    assert len([job for job in jobs if studio.job(job.id)]) <= REMEMBERED_JOBS + 1
+
+
+def test_an_image_that_no_field_names_is_refused(open_fake: Callable[..., Studio]) -> None:
+    with pytest.raises(InvalidRequest, match="images: 'x' is not named"):
+        open_fake().submit(GenerationRequest(), images={"x": Image.new("RGB", (8, 8))})
+
+
+def test_visitors_see_their_own_jobs_only(open_fake: Callable[..., Studio]) -> None:
+    studio = open_fake()
+    ours = studio.submit(GenerationRequest(steps=1), visitor="us")
+    theirs = studio.submit(GenerationRequest(steps=1), visitor="them")
+    assert studio.jobs_of("us") == [ours]
+    assert studio.jobs_of("them") == [theirs]
+
+
+def test_preview_slot_is_newest_wins() -> None:
+    job, gate, drawn = Job(PLAN, visitor="v"), threading.Event(), []
+    pump = PreviewPump(budget=1.0)
+
+    def draw(number: int) -> Callable[[], list[Image.Image]]:
+        def picture() -> list[Image.Image]:
+            drawn.append(number)
+            assert gate.wait(10)
+            return [Image.new("RGB", (8, 8), (number, 0, 0))]
+
+        return picture
+
+    pump.offer(job, 1, seconds=1.0, draw=draw(1))
+    while not drawn:
+        time.sleep(0.001)
+    for number in range(2, 50):
+        pump.offer(job, number, seconds=float(number), draw=draw(number))
+    gate.set()
+    while (preview := job.state().preview) is None or preview.index < 49:
+        time.sleep(0.001)
+    pump.close()
+    assert drawn == [1, 49]
+
+
+def test_preview_budget_skips_frames() -> None:
+    job, drawn = Job(PLAN, visitor="v"), []
+    pump = PreviewPump(budget=0.02)
+
+    def slow() -> list[Image.Image]:
+        until = time.thread_time() + 0.01
+        while time.thread_time() < until:
+            pass
+        drawn.append(None)
+        return [Image.new("RGB", (8, 8))]
+
+    for number in range(1, 40):
+        before = len(drawn)
+        pump.offer(job, number, seconds=number * 0.05, draw=slow)
+        while number <= 2 and len(drawn) == before:
+            time.sleep(0.001)
+        time.sleep(0.002)
+    pump.close()
+    assert 3 <= len(drawn) <= 6  # 10 ms at 2 % is one frame in 500 ms; the run lasts 2 s
+
+
+def test_a_preview_that_fails_does_not_end_the_run(open_fake: Callable[..., Studio], caplog: pytest.LogCaptureFixture) -> None:
+    class Blind(FakeEngine):
+        def start(self, plan: Plan) -> FakeRun:
+            class Run(FakeRun):
+                def preview(self) -> Any:
+                    def draw() -> list[Image.Image]:
+                        raise ValueError("no picture")
+
+                    return draw
+
+            return Run(plan, 0.005)
+
+    assert isinstance(open_fake(Blind()).submit(GenerationRequest(steps=5)).wait(10), Finished)
+    assert "could not be drawn" in caplog.text
+
+
+def test_a_snapshot_goes_on_to_the_same_picture() -> None:
+    run = FakeEngine(step_seconds=0).start(PLAN)
+    run.advance()
+    copy = run.snapshot()
+    for one in (run, copy):
+        while one.index < one.total:
+            one.advance()
+    assert run.finish()[0].tobytes() == copy.finish()[0].tobytes()
+    assert replace(run) is not run
+
+
+def test_defects_are_shown_by_number_only(open_fake: Callable[..., Studio], caplog: pytest.LogCaptureFixture) -> None:
+    job = open_fake(Failing(RuntimeError("/secret/path"))).submit(GenerationRequest(steps=3))
+    terminal = job.wait(10)
+    assert isinstance(terminal, Failed)
+    number = terminal.message.rstrip(".").split()[-1]
+    assert number in caplog.text
+    assert issubclass(InternalError, StudioError)

@@ -1,0 +1,86 @@
+"""The request refuses what is out of bounds in one sentence that names the field."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from studio.errors import InvalidRequest
+from studio.request import MAX_SEED, GenerationRequest, bounds
+from tests.strategies import requests
+
+BAD: list[tuple[Any, str]] = [
+    ({"steps": 0}, "steps must be a whole number from 1 to 150, not 0."),
+    ({"steps": "20"}, "steps must be a whole number from 1 to 150, not '20'."),
+    ({"steps": 2.5}, "steps must be a whole number from 1 to 150, not 2.5."),
+    ({"steps": None}, "steps must be a whole number from 1 to 150, not None."),
+    ({"seed": True}, "seed must be a whole number from -1 to 4294967295, not True."),
+    ({"width": 7}, "width must be a multiple of 8 from 64 to 2048, not 7."),
+    ({"height": 9999}, "height must be a multiple of 8 from 64 to 2048, not 9999."),
+    ({"guidance_scale": float("nan")}, "guidance_scale must be a number from 1 to 30, not nan."),
+    ({"guidance_scale": float("inf")}, "guidance_scale must be a number from 1 to 30, not inf."),
+    ({"batch_size": 10_000}, "batch_size must be a whole number from 1 to 8, not 10000."),
+    ({"seed": 2**64 + 1}, f"seed must be a whole number from -1 to {MAX_SEED}, not 18446744073709551617."),
+    ({"prompt": "a" * 100_000}, "prompt has 100,000 characters; it must be a text of at most 10,000 characters."),
+    ({"prompt": ["a"]}, "prompt must be a text of at most 10,000 characters, not a list."),
+    ({"stepz": 3}, "'stepz' is no field of a request; did you mean steps?"),
+    ([1, 2], "The request must be one JSON object with fields such as prompt, steps and seed, not a list."),
+    (None, "The request must be one JSON object with fields such as prompt, steps and seed, not None."),
+    ({"width": 2048, "height": 2048, "batch_size": 8}, "width x height x batch_size is 32 megapixels; make one smaller, at most 16 in all."),
+]
+
+
+@pytest.mark.parametrize(("data", "expected"), BAD, ids=lambda value: str(value)[:40])
+def test_bad_input_gives_one_sentence(data: Any, expected: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        GenerationRequest.parse(data)
+    assert str(caught.value) == expected
+
+
+def test_unknown_scheduler_names_a_near_one() -> None:
+    with pytest.raises(InvalidRequest, match=r"scheduler: 'Eulr' is no scheduler; .* such as \"Euler\""):
+        GenerationRequest.parse({"scheduler": "Eulr"})
+
+
+def test_every_sentence_stays_short_whatever_comes_in() -> None:
+    for value in ("x" * 5000, [0] * 5000, {"a": 1}, 10**4000, b"\xff", "\u202e" * 999):
+        for field in GenerationRequest.model_fields:
+            try:
+                GenerationRequest.parse({field: value})
+            except InvalidRequest as error:
+                assert len(str(error)) < 250, field
+                assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("prompt", ["", "🟥 a sphere 🙂", "كرة حمراء على العشب", "é" * 10_000, "a\x00b"])
+def test_unusual_text_is_kept(prompt: str) -> None:
+    assert GenerationRequest.parse({"prompt": prompt}).prompt == prompt
+
+
+def test_a_request_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        GenerationRequest().steps = 3  # type: ignore[misc]
+
+
+@given(requests)
+def test_round_trip_through_json(request: GenerationRequest) -> None:
+    assert GenerationRequest.parse(json.loads(request.model_dump_json())) == request
+
+
+@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(max_size=9), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+def test_any_json_is_accepted_or_refused_in_a_sentence(data: Any) -> None:
+    for candidate in (data, dict.fromkeys(GenerationRequest.model_fields, data)):
+        try:
+            GenerationRequest.parse(candidate)
+        except InvalidRequest as error:
+            assert str(error).endswith((".", "?"))
+
+
+def test_bounds_are_told_for_every_field() -> None:
+    assert {bounds(field) for field in GenerationRequest.model_fields} >= {
+        "a whole number from 1 to 150",
+        "a number from 1 to 30",
+        "a multiple of 8 from 64 to 2048",
+    }
