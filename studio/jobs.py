@@ -80,12 +80,14 @@ class Job:
             with self._changed:
                 self._changed.wait_for(lambda: len(self._log) > read or _index(self._state.preview) > shown)
                 fresh, preview = self._log[read:], self._state.preview
+            read += len(fresh)
+            last = fresh.pop() if fresh and isinstance(fresh[-1], Terminal) else None
+            yield from fresh
             if preview and preview.index > shown:
                 shown = preview.index
                 yield preview
-            read += len(fresh)
-            yield from fresh
-            if fresh and isinstance(fresh[-1], Terminal):
+            if last:
+                yield last
                 return
 
     def wait(self, timeout: float | None = None) -> Terminal:
@@ -149,8 +151,11 @@ class JobQueue:
 
         Raises:
             QueueFull: the queue or the visitor's share of it is full; nothing was added.
+            StudioError: the queue is closed.
         """
         with self._ready:
+            if self._closed:
+                raise StudioError("The studio is closing; start it again.")
             if len(self._lanes.get(job.visitor, ())) >= self._per_visitor:
                 raise QueueFull(f"You have {self._per_visitor} pictures waiting; wait for one of them or stop it.")
             if sum(map(len, self._lanes.values())) >= self._limit:

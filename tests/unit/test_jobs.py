@@ -176,6 +176,8 @@ def test_closing_ends_every_job(open_fake: Callable[..., Studio]) -> None:
     jobs = [studio.submit(GenerationRequest(steps=150)) for _ in range(3)]
     studio.close()
     assert all(isinstance(job.wait(0), Cancelled) for job in jobs)
+    with pytest.raises(StudioError, match="closing"):
+        studio.submit(GenerationRequest())
 
 
 def test_old_jobs_are_forgotten_and_live_ones_are_not(open_fake: Callable[..., Studio]) -> None:
