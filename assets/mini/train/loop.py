@@ -1,0 +1,94 @@
+"""What every training stage shares: a schedule by wall clock, averaged weights, and checkpoints that can be resumed."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+SAVE_EVERY = 120.0
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long to train: `minutes` of wall time, `rate` the highest learning rate, `warm` the warm-up's share of the time."""
+
+    minutes: float
+    rate: float
+    warm: float = 0.02
+    average: float = 0.999
+
+    def rate_at(self, share: float) -> float:
+        """Learning rate after `share` (0..1) of the time: linear warm-up, then a cosine down to 1 % of the top."""
+        if share < self.warm:
+            return self.rate * (0.02 + 0.98 * share / self.warm)
+        along = min(1.0, (share - self.warm) / (1 - self.warm))
+        return self.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * along)))
+
+
+class Average:
+    """Exponential moving average of a module's parameters, quick to start: the decay grows with the number of steps."""
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.weights = {name: value.detach().clone().float() for name, value in module.state_dict().items()}
+
+    def update(self, module: nn.Module, step: int) -> None:
+        """Move towards the module's present weights."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        with torch.no_grad():
+            for name, value in module.state_dict().items():
+                self.weights[name].lerp_(value.float(), 1 - decay)
+
+
+def learn(module: nn.Module, loss_of: Callable[[int], Tensor], pace: Pace, run: Path, name: str) -> dict[str, Tensor]:
+    """Train until the pace's time is over and return the averaged weights; continues from `<run>/<name>.pt` where it exists.
+
+    `loss_of(step)` computes the loss on a fresh batch, seeded by the step number. Every two minutes the state is saved and the averaged
+    weights are written to `<run>/<name>-average.pt`; the curve goes to `<run>/<name>.csv`.
+    """
+    optimiser = torch.optim.AdamW(module.parameters(), lr=pace.rate, betas=(0.9, 0.98), weight_decay=1e-3)
+    average = Average(module, pace.average)
+    path, step, spent = run / f"{name}.pt", 0, 0.0
+    if path.exists():
+        state = torch.load(path, weights_only=True)
+        module.load_state_dict(state["module"])
+        optimiser.load_state_dict(state["optimiser"])
+        average.weights, step, spent = state["average"], state["step"], state["spent"]
+    saved = last = time.monotonic()
+    smooth = 0.0
+    while spent < pace.minutes * 60:
+        for group in optimiser.param_groups:
+            group["lr"] = pace.rate_at(spent / (pace.minutes * 60))
+        loss = loss_of(step)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+        optimiser.step()
+        step += 1
+        average.update(module, step)
+        smooth = loss.item() if smooth == 0 else 0.98 * smooth + 0.02 * loss.item()
+        now = time.monotonic()
+        spent, last = spent + now - last, now
+        if step % 50 == 0:
+            with (run / f"{name}.csv").open("a") as curve:
+                curve.write(f"{step},{spent:.0f},{smooth:.5f}\n")
+        if now - saved > SAVE_EVERY or spent >= pace.minutes * 60:
+            saved = now
+            _save(
+                path,
+                {"module": module.state_dict(), "optimiser": optimiser.state_dict(), "average": average.weights, "step": step, "spent": spent},
+            )
+            _save(run / f"{name}-average.pt", average.weights)
+    return average.weights
+
+
+def _save(path: Path, state: object) -> None:
+    fresh = path.with_suffix(".new")
+    torch.save(state, fresh)
+    fresh.replace(path)

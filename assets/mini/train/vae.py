@@ -1,0 +1,125 @@
+"""Stage `vae`: the autoencoder, on 128 x 128 crops that favour objects; then its latents are standardised inside the weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from ..models import new_vae
+from .loop import Pace, learn
+from .scenes import identities, pictures, rendered
+
+CROP = 128
+BATCH = 16
+OBJECT_WEIGHT = 3.0
+KL_WEIGHT = 3e-6
+
+
+def crop_batch(run: Path, part: str, seed: int, count: int = BATCH) -> tuple[Tensor, Tensor]:
+    """Crops (N, 3, 128, 128) in -1..1 and their weight maps (N, 1, 128, 128); four of five lie on an object."""
+    rng = np.random.default_rng(seed)
+    drawn, ids = pictures(run, part), identities(run, part)
+    crops, weights = np.empty((count, CROP, CROP, 3), np.uint8), np.empty((count, CROP, CROP), np.float32)
+    for row, index in enumerate(rng.integers(rendered(run, part), size=count)):
+        mask = np.asarray(ids[index]) >= 2
+        top, left = _corner(mask, rng)
+        crop = drawn[index, top : top + CROP, left : left + CROP]
+        flip = rng.random() < 0.5
+        crops[row] = crop[:, ::-1] if flip else crop
+        part_mask = mask[top : top + CROP, left : left + CROP]
+        weights[row] = 1 + OBJECT_WEIGHT * (part_mask[:, ::-1] if flip else part_mask)
+    picture = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return picture.contiguous(memory_format=torch.channels_last), torch.from_numpy(weights)[:, None]
+
+
+def _corner(mask: NDArray[np.bool_], rng: np.random.Generator) -> tuple[int, int]:
+    size = mask.shape[0]
+    if rng.random() < 0.2:
+        return int(rng.integers(size - CROP + 1)), int(rng.integers(size - CROP + 1))
+    spots = np.flatnonzero(mask)
+    row, column = divmod(int(rng.choice(spots)) if spots.size else size * size // 2, size)
+    corner = np.asarray((row, column)) - rng.integers(CROP // 5, CROP - CROP // 5, 2)
+    top, left = np.clip(corner, 0, size - CROP)
+    return int(top), int(left)
+
+
+def to_opponent(picture: Tensor) -> Tensor:
+    """RGB to brightness, blue-yellow and red-green (N, 3, H, W)."""
+    red, green, blue = picture.unbind(1)
+    light = 0.299 * red + 0.587 * green + 0.114 * blue
+    return torch.stack([light, blue - light, red - light], 1)
+
+
+def picture_loss(found: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
+    """Weighted distance in brightness, in colour (doubled) and in edges."""
+    scale = torch.tensor([1.0, 2.0, 2.0]).view(1, 3, 1, 1)
+    gap = to_opponent(found - wanted)
+    plain = ((gap.abs() + 2 * gap.square()) * scale * weight).mean()
+    edges = (gap.diff(dim=2).abs() * weight[:, :, 1:]).mean() + (gap.diff(dim=3).abs() * weight[:, :, :, 1:]).mean()
+    return plain + edges
+
+
+def train_vae(run: Path, minutes: float) -> AutoencoderKL:
+    """Train, average, standardise; writes `<run>/vae` in diffusers' layout."""
+    torch.manual_seed(1)
+    vae = new_vae().to(memory_format=torch.channels_last)
+
+    def loss_of(step: int) -> Tensor:
+        wanted, weight = crop_batch(run, "train", 1_000 + step)
+        torch.manual_seed(step)
+        with torch.autocast("cpu", torch.bfloat16):
+            spread = vae.encode(wanted).latent_dist
+            found = vae.decode(spread.sample()).sample
+        mean, log = spread.mean.float(), spread.logvar.float()
+        closeness = 0.5 * (mean.square() + log.exp() - 1 - log).mean()
+        return picture_loss(found.float(), wanted, weight) + KL_WEIGHT * closeness
+
+    weights = learn(vae, loss_of, Pace(minutes, 1e-3), run, "vae")
+    vae.load_state_dict(weights)
+    standardise(vae, run)
+    vae.save_pretrained(run / "vae")
+    return vae
+
+
+def standardise(vae: AutoencoderKL, run: Path) -> None:
+    """Fold shift and scale into the 1 x 1 convolutions at the bottleneck, so every latent channel has mean 0 and deviation 1."""
+    rows: list[Tensor] = []
+    with torch.no_grad():
+        for start in range(0, 384, 16):
+            whole = torch.from_numpy(np.asarray(pictures(run, "train")[start : start + 16])).permute(0, 3, 1, 2)
+            rows.append(vae.encode(whole.float() / 127.5 - 1).latent_dist.mean)
+        means = torch.cat(rows)
+        mean, deviation = means.mean((0, 2, 3)), means.std((0, 2, 3))
+        channels = mean.numel()
+        before, after = vae.quant_conv, vae.post_quant_conv
+        assert before is not None and after is not None
+        before.weight[:channels] /= deviation.view(-1, 1, 1, 1)
+        before.bias[:channels] = (before.bias[:channels] - mean) / deviation
+        before.bias[channels:] -= 2 * deviation.log()
+        after.bias += (after.weight[:, :, 0, 0] @ mean.view(-1, 1)).view(-1)
+        after.weight *= deviation.view(1, -1, 1, 1)
+
+
+def quality(vae: AutoencoderKL, run: Path, count: int = 96) -> dict[str, float]:
+    """PSNR in dB on held-out pictures: all pixels, and object pixels only."""
+    total, objects = [], []
+    with torch.no_grad():
+        for start in range(0, count, 16):
+            raw = torch.from_numpy(np.asarray(pictures(run, "held")[start : start + 16])).permute(0, 3, 1, 2).float()
+            mask = torch.from_numpy(np.asarray(identities(run, "held")[start : start + 16]) >= 2)
+            found = vae.decode(vae.encode(raw / 127.5 - 1).latent_dist.mean).sample
+            gap = ((found.clamp(-1, 1) + 1) * 127.5 - raw).square().mean(1)
+            total.append(gap.mean())
+            objects.append(gap[mask].mean())
+    return {name: float(10 * torch.log10(255**2 / torch.stack(rows).mean())) for name, rows in (("all", total), ("objects", objects))}
+
+
+def functional_resize(picture: Tensor, size: int) -> Tensor:
+    """Area-average a picture (N, C, H, W) down to `size`."""
+    return functional.interpolate(picture, size=(size, size), mode="area")
