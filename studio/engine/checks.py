@@ -1,0 +1,157 @@
+"""Looks at a model folder before anything is loaded from it: every file there, whole, and free of pickles.
+
+Knows file formats only; imports neither torch nor diffusers.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from studio.errors import BrokenModel
+from studio.inventory import ModelCard
+
+# A safetensors header holds one short entry per tensor; a longer one is damage, not a model.
+MAX_HEADER_BYTES = 100_000_000
+PICKLED = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
+CLASSES: Mapping[str, tuple[str, ...]] = {
+    "text_encoder": ("CLIPTextModel",),
+    "tokenizer": ("CLIPTokenizer", "CLIPTokenizerFast"),
+    "unet": ("UNet2DConditionModel",),
+    "vae": ("AutoencoderKL",),
+}
+STEMS: Mapping[str, str] = {"text_encoder": "model", "unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model"}
+VARIANTS = ("", "fp16")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Where one part's weights are: its folder, the variant in the file names (may be empty) and the size in bytes."""
+
+    folder: Path
+    variant: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A model folder that passed every check."""
+
+    name: str
+    path: Path
+    scheduler_config: Mapping[str, Any]
+    weights: Mapping[str, Weights]
+
+
+def inspect(card: ModelCard) -> Folder:
+    """Check a model folder.
+
+    Raises:
+        BrokenModel: the sentence names the first file that is missing, damaged, pickled or of another kind.
+    """
+    checker = _Checker(card.name, card.path)
+    index = checker.json_file("model_index.json")
+    for part, allowed in CLASSES.items():
+        checker.kind(index, part, allowed=allowed)
+    for part in STEMS:
+        checker.json_file(f"{part}/config.json")
+    checker.tokenizer()
+    scheduler = checker.json_file("scheduler/scheduler_config.json")
+    return Folder(card.name, card.path, scheduler, {part: checker.weights(part, stem) for part, stem in STEMS.items()})
+
+
+def inspect_weights(name: str, folder: Path, *, stem: str) -> Weights:
+    """Check the weight files of one part, such as `preview_decoder`.
+
+    Raises:
+        BrokenModel: a file is missing, damaged or pickled.
+    """
+    checker = _Checker(name, folder.parent)
+    checker.json_file(f"{folder.name}/config.json")
+    return checker.weights(folder.name, stem)
+
+
+@dataclass(frozen=True)
+class _Checker:
+    name: str
+    path: Path
+
+    def broken(self, problem: str) -> BrokenModel:
+        return BrokenModel(f"{self.name} cannot be used: {problem}; copy the model folder again.")
+
+    def json_file(self, shown: str) -> dict[str, Any]:
+        try:
+            data = json.loads((self.path / shown).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise self.broken(f"{shown} is missing") from None
+        except (OSError, ValueError) as error:
+            raise self.broken(f"{shown} is damaged") from error
+        if not isinstance(data, dict):
+            raise self.broken(f"{shown} is damaged")
+        return data
+
+    def kind(self, index: Mapping[str, Any], part: str, *, allowed: tuple[str, ...]) -> None:
+        entry = index.get(part)
+        found = entry[1] if isinstance(entry, list) and len(entry) == 2 else None
+        if found is None:
+            raise self.broken(f"model_index.json names no {part}")
+        if found not in allowed:
+            raise BrokenModel(f"{self.name} cannot be used: its {part} is a {found}, and this studio runs {allowed[0]} only.")
+
+    def tokenizer(self) -> None:
+        if (self.path / "tokenizer" / "tokenizer.json").is_file():
+            self.json_file("tokenizer/tokenizer.json")
+            return
+        self.json_file("tokenizer/vocab.json")
+        merges = self.path / "tokenizer" / "merges.txt"
+        if not merges.is_file() or not merges.stat().st_size:
+            raise self.broken("tokenizer/merges.txt is missing" if not merges.exists() else "tokenizer/merges.txt is damaged")
+
+    def weights(self, part: str, stem: str) -> Weights:
+        folder = self.path / part
+        for variant in VARIANTS:
+            infix = f".{variant}" if variant else ""
+            index = folder / f"{stem}.safetensors.index{infix}.json"
+            single = folder / f"{stem}{infix}.safetensors"
+            if single.is_file():
+                return Weights(folder, variant, self.whole(single))
+            if index.is_file():
+                return Weights(folder, variant, sum(self.whole(folder / shard) for shard in self.shards(index)))
+        pickled = sorted(file.name for file in folder.glob("*") if file.suffix in PICKLED)
+        if pickled:
+            raise BrokenModel(
+                f"{self.name} cannot be used: {part}/{pickled[0]} is a pickled file, which could run programs; "
+                f"put {stem}.safetensors in its place."
+            )
+        raise self.broken(f"{part}/{stem}.safetensors is missing")
+
+    def shards(self, index: Path) -> list[str]:
+        shown = f"{index.parent.name}/{index.name}"
+        placed = self.json_file(shown).get("weight_map")
+        if not isinstance(placed, dict) or not placed:
+            raise self.broken(f"{shown} is damaged")
+        names = sorted({str(name) for name in placed.values()})
+        if any(Path(name).name != name or Path(name).suffix != ".safetensors" for name in names):
+            raise self.broken(f"{shown} names files outside its folder")
+        return names
+
+    def whole(self, file: Path) -> int:
+        """Return the file's size after checking that its header and all its tensors are there."""
+        shown = f"{file.parent.name}/{file.name}"
+        try:
+            size = file.stat().st_size
+            with file.open("rb") as stream:
+                length = int.from_bytes(stream.read(8), "little")
+                if not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
+                    raise self.broken(f"{shown} is damaged or cut short")
+                header = json.loads(stream.read(length))
+            ends = [entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"]
+            expected = 8 + length + max(ends, default=0)
+        except FileNotFoundError:
+            raise self.broken(f"{shown} is missing") from None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            raise self.broken(f"{shown} is damaged") from error
+        if size < expected:
+            raise self.broken(f"{shown} is cut short: {size:,} of {expected:,} bytes are there")
+        return size

@@ -1,0 +1,148 @@
+"""Reads a checked model folder into modules: safetensors only, nothing from the internet, no code from the folder."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+import transformers
+from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from studio.engine.checks import Folder, inspect, inspect_weights
+from studio.engine.devices import Placement, memory_explained, place
+from studio.engine.previews import PREVIEWERS, Previewer
+from studio.engine.text import TextEncoder
+from studio.errors import BrokenModel
+from studio.inventory import ModelCard
+from studio.ports import Progress
+from studio.settings import PrecisionName, PreviewName
+
+PREVIEW_DECODER = "preview_decoder"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model ready to run. Runs share it and change nothing of it.
+
+    Attributes:
+        card: what was loaded.
+        placement: where, and in which number format.
+        text: prompt encoder.
+        unet, vae: diffusers modules.
+        scheduler_config: the checkpoint's pristine config.
+        previewer: draws steps; None where previews are off.
+    """
+
+    card: ModelCard
+    placement: Placement
+    text: TextEncoder
+    unet: Any
+    vae: Any
+    scheduler_config: dict[str, Any]
+    previewer: Previewer | None
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """How to load: the device and what the settings say."""
+
+    device: torch.device
+    precision: PrecisionName
+    preview: PreviewName
+
+
+def load_model(card: ModelCard, options: LoadOptions, *, progress: Progress) -> Model:
+    """Load a model folder.
+
+    Raises:
+        BrokenModel: a file is missing, truncated, pickled or does not fit its config; the sentence names it.
+        OutOfMemory: the device has no room.
+    """
+    progress(0.0, "checking files")
+    folder = inspect(card)
+    with memory_explained(options.device, doing=f"loading {card.name}"), _quiet():
+        return _Reader(card, folder, options, progress).read()
+
+
+@dataclass(frozen=True)
+class _Reader:
+    card: ModelCard
+    folder: Folder
+    options: LoadOptions
+    progress: Progress
+
+    def read(self) -> Model:
+        unet = self.part("unet", UNet2DConditionModel, start=0.0)
+        parameters = sum(weight.numel() for weight in unet.parameters())
+        placement = place(self.options.device, self.options.precision, parameters=parameters)
+        unet = unet.to(placement.device, placement.dtype)
+        text = self.part("text_encoder", CLIPTextModel, start=0.6).to(placement.device, placement.dtype)
+        vae = self.part("vae", AutoencoderKL, start=0.75).to(placement.device, placement.vae_dtype)
+        self.progress(0.85, "reading the tokenizer")
+        tokenizer = self.attempt("tokenizer", "vocab.json", lambda: CLIPTokenizer.from_pretrained(self.folder.path / "tokenizer"))
+        self.progress(0.9, "fitting previews")
+        previewer = PREVIEWERS[self.options.preview](vae, self.preview_decoder(placement))
+        self.progress(1.0, "ready")
+        return Model(self.card, placement, TextEncoder(tokenizer, text), unet, vae, dict(self.folder.scheduler_config), previewer)
+
+    def part(self, part: str, kind: Any, *, start: float) -> Any:
+        """Read one module, in the number format of its file."""
+        self.progress(start, f"reading the {part.replace('_', ' ')}")
+        weights = self.folder.weights[part]
+        return self.module(weights.folder, kind, variant=weights.variant)
+
+    def preview_decoder(self, placement: Placement) -> Any | None:
+        folder = self.folder.path / PREVIEW_DECODER
+        if self.options.preview != "decoder" or not folder.is_dir():
+            return None
+        weights = inspect_weights(self.card.name, folder, stem="diffusion_pytorch_model")
+        return self.module(folder, AutoencoderTiny, variant=weights.variant).to(placement.device, placement.vae_dtype)
+
+    def module(self, folder: Path, kind: Any, *, variant: str) -> Any:
+        def load() -> tuple[Any, dict[str, Any]]:
+            options: dict[str, Any] = {"use_safetensors": True, "local_files_only": True, "output_loading_info": True}
+            module, info = kind.from_pretrained(folder, variant=variant or None, dtype="auto", **options)
+            return module, info
+
+        module, info = self.attempt(folder.name, "config.json", load)
+        missing = sorted(info["missing_keys"])
+        if missing:
+            raise BrokenModel(
+                f"{self.card.name} cannot be used: {folder.name} lacks {len(missing)} weights that its config.json asks for, "
+                f"such as {missing[0]}; copy the model folder again."
+            )
+        return module.eval().requires_grad_(False)
+
+    def attempt(self, part: str, file: str, load: Callable[[], Any]) -> Any:
+        # The libraries raise whatever comes to hand on a wrong config; memory running out is told apart by the caller.
+        try:
+            return load()
+        except (ValueError, TypeError, KeyError, OSError, AttributeError, AssertionError, ZeroDivisionError) as error:
+            raise BrokenModel(f"{self.card.name} cannot be used: {part}/{file} does not fit its files ({_brief(error)}).") from error
+        except RuntimeError as error:
+            if "size mismatch" not in str(error):
+                raise
+            raise BrokenModel(f"{self.card.name} cannot be used: the weights of {part} do not fit its {file}.") from error
+
+
+def _brief(error: Exception) -> str:
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return first if len(first) <= 120 else first[:117] + "..."
+
+
+class _quiet:
+    """Keeps the libraries' progress bars and tables out of the terminal while a model is read, and puts them back."""
+
+    def __enter__(self) -> None:
+        self._levels = diffusers.utils.logging.get_verbosity(), transformers.utils.logging.get_verbosity()
+        diffusers.utils.logging.set_verbosity_error()
+        transformers.utils.logging.set_verbosity_error()
+        transformers.utils.logging.disable_progress_bar()
+
+    def __exit__(self, *_: object) -> None:
+        diffusers.utils.logging.set_verbosity(self._levels[0])
+        transformers.utils.logging.set_verbosity(self._levels[1])
+        transformers.utils.logging.enable_progress_bar()

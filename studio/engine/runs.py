@@ -1,0 +1,167 @@
+"""A run of one request as a value: its latents, its own scheduler, its generators, its embeddings, its place."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+import torch
+from PIL import Image
+
+from studio.engine import guidance, sampling
+from studio.engine.decode import decode, to_images
+from studio.engine.devices import memory_explained
+from studio.engine.estimate import Blend, blend
+from studio.engine.loader import Model
+from studio.engine.previews import fetch_estimate
+from studio.errors import StudioError
+from studio.plan import Plan
+
+
+@dataclass(frozen=True)
+class Latest:
+    """What the newest step saw: enough to draw the picture it expects."""
+
+    sample: torch.Tensor
+    prediction: torch.Tensor
+    blend: Blend
+
+
+@dataclass(kw_only=True)
+class DiffusersRun:
+    """One request in progress. `model` and the embeddings are shared and never written; all else is its own.
+
+    Attributes:
+        latents: (pictures, channels, h, w), float32 on the model's device.
+        embeddings: the U-Net's text rows, negative ones first when guided.
+        condition: embedded guidance scale, for models distilled with it.
+        timesteps: one 0-d tensor per model evaluation; `training_steps` the same as numbers.
+        arguments: keywords of every scheduler step, among them this run's generators.
+    """
+
+    model: Model
+    plan: Plan
+    scheduler: Any
+    latents: torch.Tensor
+    embeddings: torch.Tensor
+    condition: torch.Tensor | None
+    timesteps: list[torch.Tensor]
+    training_steps: list[float]
+    arguments: dict[str, Any]
+    index: int = 0
+    latest: Latest | None = None
+
+    @property
+    def total(self) -> int:
+        """Model evaluations the run takes."""
+        return len(self.timesteps)
+
+    @property
+    def guided(self) -> bool:
+        """Whether each picture takes two rows of the U-Net."""
+        return len(self.embeddings) > len(self.latents)
+
+    def advance(self) -> None:
+        """Do one model evaluation and the scheduler's step.
+
+        Raises:
+            OutOfMemory: the device has no room; the run is as it was.
+        """
+        with torch.inference_mode(), memory_explained(self.model.placement.device, doing="drawing"):
+            self._step(self._predict())
+
+    def preview(self) -> Callable[[], list[Image.Image]] | None:
+        """Return a function that draws the newest x0 estimate on another thread."""
+        previewer, latest = self.model.previewer, self.latest
+        if previewer is None or latest is None:
+            return None
+        fetch = fetch_estimate(latest.sample, latest.prediction, latest.blend)
+        return lambda: previewer.draw(fetch())
+
+    def finish(self) -> list[Image.Image]:
+        """Decode the pictures.
+
+        Raises:
+            OutOfMemory: not even tiles fit.
+            StudioError: the numbers overflowed.
+        """
+        if not bool(torch.isfinite(self.latents).all()):
+            dtype = str(self.model.placement.dtype).removeprefix("torch.")
+            raise StudioError(f"The picture overflowed in {dtype}.", hint="Start the studio with --precision float32, or lower the guidance.")
+        with memory_explained(self.model.placement.device, doing="decoding the picture"):
+            pictures = decode(self.model.vae, self.latents)
+        if self.model.previewer:
+            self.model.previewer.learn(np.asarray(self.latents.float().cpu().numpy(), np.float32), pictures)
+        return to_images(pictures)
+
+    def snapshot(self) -> Self:
+        """Return a copy that shares only the model and its inputs, and goes on to the same bytes."""
+        arguments = dict(self.arguments)
+        if "generator" in arguments:
+            arguments["generator"] = [copy_generator(one) for one in arguments["generator"]]
+        return replace(self, scheduler=copy.deepcopy(self.scheduler), latents=self.latents.clone(), arguments=arguments)
+
+    def _predict(self) -> torch.Tensor:
+        """Return the guided prediction, (pictures, channels, h, w), float32."""
+        timestep, dtype = self.timesteps[self.index], self.model.placement.dtype
+        rows = torch.cat([self.latents] * 2) if self.guided else self.latents
+        rows = self.scheduler.scale_model_input(rows, timestep).to(dtype)
+        answer: torch.Tensor = self.model.unet(
+            rows, timestep, encoder_hidden_states=self.embeddings, timestep_cond=self.condition, return_dict=False
+        )[0]
+        # Steps are small differences of large numbers, so they are taken in float32 whatever the model runs in.
+        answer = answer.float()
+        return guidance.combine(answer, self.plan.request.guidance_scale) if self.guided else answer
+
+    def _step(self, prediction: torch.Tensor) -> None:
+        timestep = self.timesteps[self.index]
+        if self.model.previewer:
+            factors = blend(self.scheduler, timestep, self.training_steps[self.index])
+            self.latest = Latest(self.latents, prediction, factors)
+        self.latents = self.scheduler.step(prediction, timestep, self.latents, **self.arguments)[0]
+        self.index += 1
+
+
+def start_run(model: Model, plan: Plan) -> DiffusersRun:
+    """Begin a run: encode the prompts, draw the first noise, set the scheduler up."""
+    device, request = model.placement.device, plan.request
+    scheduler = sampling.make_scheduler(model.scheduler_config, plan.scheduler, seeds=plan.seeds)
+    timesteps = sampling.set_steps(scheduler, plan.scheduler, steps=request.steps, device=device)
+    generators = [torch.Generator().manual_seed(seed) for seed in plan.seeds]
+    latents = _first_noise(model, plan, generators).to(device) * scheduler.init_noise_sigma
+    sampling.seed_noise(scheduler, plan.scheduler, latents=latents, seeds=plan.seeds)
+    # A model distilled with guidance takes the scale as an input, so it needs no second row.
+    width = model.unet.config.time_cond_proj_dim
+    guided = plan.guided and width is None
+    negative, positive = (model.text.encode(text) for text in (request.negative_prompt, request.prompt))
+    return DiffusersRun(
+        model=model,
+        plan=plan,
+        scheduler=scheduler,
+        latents=latents,
+        embeddings=guidance.both(negative, positive, pictures=len(plan.seeds), guided=guided),
+        condition=None if width is None else _condition(model, plan, width),
+        timesteps=timesteps,
+        training_steps=[float(value) for value in torch.stack(timesteps).cpu()],
+        arguments=sampling.step_arguments(scheduler, plan.scheduler, generators),
+    )
+
+
+def copy_generator(generator: torch.Generator) -> torch.Generator:
+    """Return a generator that goes on with the same numbers."""
+    twin = torch.Generator(generator.device)
+    twin.set_state(generator.get_state())
+    return twin
+
+
+def _first_noise(model: Model, plan: Plan, generators: list[torch.Generator]) -> torch.Tensor:
+    """Draw noise picture by picture on the CPU in float32, so that a seed means the same on every device and in every batch."""
+    scale = 2 ** (len(model.vae.config.block_out_channels) - 1)
+    shape = 1, model.unet.config.in_channels, plan.height // scale, plan.width // scale
+    return torch.cat([torch.randn(shape, generator=generator) for generator in generators])
+
+
+def _condition(model: Model, plan: Plan, width: int) -> torch.Tensor:
+    embedded = guidance.scale_embedding(plan.request.guidance_scale, width)
+    return embedded.expand(len(plan.seeds), -1).to(model.placement.device, model.placement.dtype)

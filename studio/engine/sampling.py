@@ -1,0 +1,95 @@
+"""Builds the scheduler of one run: the checkpoint's pristine config, a table row's keywords, the run's seeds."""
+
+import inspect
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import diffusers
+import torch
+from diffusers.schedulers.scheduling_dpmsolver_sde import BrownianTreeNoiseSampler
+
+from studio.schedulers import Row
+
+# Distilled samplers pick their steps from this many, unless more are asked for.
+DISTILLED_STEPS = 50
+
+
+def make_scheduler(config: Mapping[str, Any], row: Row, *, seeds: Sequence[int]) -> Any:
+    """Return a new scheduler of the row's class.
+
+    Always from the checkpoint's own config: a config that went through another class has that class's settings in it.
+    """
+    kind = getattr(diffusers, row.class_name)
+    known = inspect.signature(kind.__init__).parameters
+    options = {name: value for name, value in config.items() if name in known} | dict(row.options)
+    if row.seed_option:
+        options[row.seed_option] = list(seeds)
+    return kind(**options)
+
+
+def set_steps(scheduler: Any, row: Row, *, steps: int, device: torch.device) -> list[torch.Tensor]:
+    """Prepare a scheduler for so many steps and return its timesteps, one 0-d tensor per model evaluation."""
+    taken = inspect.signature(scheduler.set_timesteps).parameters
+    if row.sigmas:
+        scheduler.set_timesteps(sigmas=spread_sigmas(row.sigmas, steps), device=device)
+    elif row.timesteps:
+        scheduler.set_timesteps(timesteps=spread_timesteps(row.timesteps, steps), device=device)
+    elif "original_inference_steps" in taken and steps > DISTILLED_STEPS:
+        trained = scheduler.config.num_train_timesteps
+        scheduler.set_timesteps(steps, device=device, original_inference_steps=trained // (trained // steps))
+    else:
+        scheduler.set_timesteps(steps, device=device)
+    if hasattr(scheduler, "set_begin_index"):
+        # Without it the first step is looked up by its timestep, and lands one too far when that one occurs twice.
+        scheduler.set_begin_index(0)
+    return list(scheduler.timesteps)
+
+
+def spread_sigmas(levels: Sequence[float], steps: int) -> list[float]:
+    """Interpolate noise levels (the last one 0) to `steps` steps, evenly in their logarithm; returns steps + 1 values."""
+    logs = [math.log(level) for level in levels[:-1]]
+    return [math.exp(value) for value in _spread(logs, steps)] + [0.0]
+
+
+def spread_timesteps(timesteps: Sequence[int], steps: int) -> list[int]:
+    """Interpolate training timesteps to `steps` of them."""
+    return [round(value) for value in _spread([float(t) for t in timesteps], steps)]
+
+
+def step_arguments(scheduler: Any, row: Row, generators: list[torch.Generator]) -> dict[str, Any]:
+    """Return the keywords of every `step` call: the row's, and one generator per picture where the class takes them."""
+    taken = inspect.signature(scheduler.step).parameters
+    arguments = {**row.step_options, "return_dict": False}
+    return {**arguments, "generator": generators} if "generator" in taken else arguments
+
+
+def seed_noise(scheduler: Any, row: Row, *, latents: torch.Tensor, seeds: Sequence[int]) -> None:
+    """Give a scheduler that draws its own noise one that comes from the CPU, so that a seed means the same on every device."""
+    if not row.seed_option or latents.device.type == "cpu":
+        return
+    levels = scheduler.sigmas[scheduler.sigmas > 0]
+    scheduler.noise_sampler = _CpuNoise(latents, float(levels.min()), float(levels.max()), seeds=seeds)
+
+
+class _CpuNoise:
+    """Stands in for the Brownian tree that `DPMSolverSDEScheduler` would make on the device."""
+
+    def __init__(self, like: torch.Tensor, low: float, high: float, *, seeds: Sequence[int]) -> None:
+        self._device = like.device
+        self._tree = BrownianTreeNoiseSampler(like.cpu(), low, high, list(seeds))
+
+    def __call__(self, level: torch.Tensor, next_level: torch.Tensor) -> torch.Tensor:
+        noise: torch.Tensor = self._tree(level.cpu(), next_level.cpu())
+        return noise.to(self._device)
+
+
+def _spread(values: Sequence[float], count: int) -> list[float]:
+    last = len(values) - 1
+    places = [last * i / max(1, count - 1) for i in range(count)]
+    return [_at(values, place) for place in places]
+
+
+def _at(values: Sequence[float], place: float) -> float:
+    below = min(int(place), len(values) - 2)
+    return values[below] + (place - below) * (values[below + 1] - values[below])
