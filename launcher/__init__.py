@@ -1,0 +1,84 @@
+"""From a fresh clone to a running studio, with the standard library only: set up what is missing, then hand over.
+
+Knows nothing of the studio but that `python -m studio` starts it.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from launcher.environment import SetupError, check_space, is_made, make_environment, mark_made, size_of, venv_python
+from launcher.packages import install, installed_versions, log_file, missing
+
+ROOT = Path(__file__).resolve().parent.parent
+# PyTorch for Linux brings CUDA along; unpacked and downloaded files lie side by side while it is installed.
+GIGABYTES = 10 if sys.platform == "linux" else 5
+USAGE = """usage: python launch.py [--here] [options]               show the page
+       python launch.py [--here] generate "a prompt" [options]
+       python launch.py [--here] test [pytest options]
+The first start sets up what is missing; after it, --help lists the options."""
+
+
+def main(arguments: list[str]) -> int:
+    """Set up if needed, hand over, and return the exit code. `arguments` are those after the program's name."""
+    here = "--here" in arguments
+    rest = [argument for argument in arguments if argument != "--here"]
+    try:
+        if {"-h", "--help"} & set(rest) and not is_ready(ROOT, here=here):
+            print(USAGE)
+            return 0
+        python = prepare(ROOT, here=here)
+    except SetupError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted; the next start goes on from here.", file=sys.stderr)
+        return 130
+    if rest[:1] == ["test"]:
+        return hand_over([str(python), "-m", "pytest", *rest[1:]], folder=ROOT)
+    # -P keeps a folder called studio in the working folder from being taken for the studio.
+    return hand_over([str(python), "-P", "-m", "studio", *rest], folder=None)
+
+
+def hand_over(command: list[str], *, folder: Path | None) -> int:
+    """Run a command of the set-up Python in this one's place, in `folder` or here, and return its exit code."""
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    sys.stdout.flush()
+    if os.name == "posix":
+        os.chdir(folder or ".")
+        os.execve(command[0], command, environment)
+    with subprocess.Popen(command, cwd=folder, env=environment) as child:
+        while True:
+            # Ctrl+C reaches the child as well; it ends by itself and says how.
+            try:
+                return child.wait()
+            except KeyboardInterrupt:
+                continue
+
+
+def is_ready(root: Path, *, here: bool) -> bool:
+    """Whether everything is installed, so that a start needs no set-up."""
+    requirements = root / "requirements.txt"
+    if here:
+        return not missing(requirements.read_text(encoding="utf-8").splitlines(), installed_versions())
+    return is_made(root / ".venv", requirements)
+
+
+def prepare(root: Path, *, here: bool) -> Path:
+    """Return the Python to run the studio with, after installing what it lacks.
+
+    Raises:
+        SetupError: it cannot be done; the sentence says what to do.
+    """
+    folder = root / ".venv"
+    if is_ready(root, here=here):
+        return Path(sys.executable) if here else venv_python(folder)
+    python = Path(sys.executable) if here else make_environment(folder)
+    target = Path(sys.prefix) if here else folder
+    check_space(target, needed=GIGABYTES * 2**30 - (0 if here else size_of(folder)))
+    install(python, root / "requirements.txt", log=log_file(root), scratch=None if here else folder / "downloads")
+    if not here:
+        mark_made(folder, root / "requirements.txt")
+    return python

@@ -1,0 +1,98 @@
+"""The virtual environment beside launch.py: made, mended, and stamped with what was installed into it."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+OLDEST = (3, 11)
+
+
+class SetupError(Exception):
+    """The set-up cannot go on; the text is one sentence that says what to do."""
+
+
+def venv_python(folder: Path) -> Path:
+    """Return where a virtual environment keeps its Python."""
+    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def stamp_file(folder: Path) -> Path:
+    """Return the file that says what was installed."""
+    return folder / "studio-installed.txt"
+
+
+def stamp(requirements: Path, folder: Path) -> str:
+    """Describe what is installed: the requirements' hash, and the environment's own description with its Python version."""
+    digest = hashlib.sha256(requirements.read_bytes()).hexdigest()
+    return digest + "\n" + (folder / "pyvenv.cfg").read_text(encoding="utf-8")
+
+
+def is_made(folder: Path, requirements: Path) -> bool:
+    """Whether just these requirements were installed into the environment in `folder`."""
+    try:
+        return venv_python(folder).exists() and stamp_file(folder).read_text(encoding="utf-8") == stamp(requirements, folder)
+    except OSError:
+        return False
+
+
+def mark_made(folder: Path, requirements: Path) -> None:
+    """Note that these requirements were installed."""
+    stamp_file(folder).write_text(stamp(requirements, folder), encoding="utf-8")
+
+
+def make_environment(folder: Path) -> Path:
+    """Return the Python of the virtual environment in `folder`; one that does not work is made anew.
+
+    Raises:
+        SetupError: the folder cannot be written, or this Python cannot make environments.
+    """
+    python = venv_python(folder)
+    if works(python):
+        return python
+    print(f"Making {folder}", flush=True)
+    try:
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir()
+    except OSError as error:
+        raise SetupError(
+            f"{folder} cannot be made ({error.strerror}); put the studio into a folder of yours, or start it with --here."
+        ) from error
+    made = subprocess.run([sys.executable, "-m", "venv", str(folder)], capture_output=True, text=True, check=False)
+    if made.returncode or not works(python):
+        reason = "its venv module is missing (on Debian and Ubuntu: apt install python3-venv)"
+        if "ensurepip" not in made.stdout + made.stderr:
+            reason = ((made.stdout + made.stderr).strip().splitlines() or ["it does not say why"])[-1]
+        raise SetupError(f"This Python cannot make a virtual environment: {reason}; mend that, or start with --here.")
+    return python
+
+
+def works(python: Path) -> bool:
+    """Whether this Python starts, is new enough and has pip."""
+    code = f"import sys, pip; sys.exit(sys.version_info[:2] < {OLDEST})"
+    try:
+        return subprocess.run([str(python), "-c", code], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def size_of(folder: Path) -> int:
+    """Return how many bytes a folder holds."""
+    return sum(os.lstat(os.path.join(place, name)).st_size for place, _, names in os.walk(folder) for name in names)
+
+
+def check_space(folder: Path, *, needed: int, free: int | None = None) -> None:
+    """Check the disk that holds `folder`; `free` bytes are looked up unless given.
+
+    Raises:
+        SetupError: fewer than `needed` bytes are free.
+    """
+    free = shutil.disk_usage(folder).free if free is None else free
+    if free < needed:
+        raise SetupError(
+            f"There is not enough disk space: installing into {folder} takes {needed / 2**30:.1f} GB"
+            f" and {free / 2**30:.1f} GB are free; free some and start again."
+        )
