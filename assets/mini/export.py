@@ -75,3 +75,30 @@ def _swap(fresh: Path, place: Path) -> None:
         place.rename(old)
     fresh.rename(place)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def export_trained(run: Path, members: list[str], base: Path = BASE) -> None:
+    """Export what the stages left in a run folder; of the U-Net the newest averaged weights, so it may still be training."""
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+    from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
+    from transformers import CLIPTextModel
+
+    from .models import new_scheduler, new_unet
+
+    for member in members:
+        match member:
+            case "tokenizer":
+                export_folder(member, run / member, base)
+            case "text_encoder":
+                export(member, CLIPTextModel.from_pretrained(run / member, dtype=torch.float32), base)
+            case "vae":
+                export(member, AutoencoderKL.from_pretrained(run / member), base)
+            case "unet":
+                unet = new_unet()
+                unet.load_state_dict(torch.load(run / "unet-average.pt", weights_only=True))
+                export(member, unet, base)
+            case "preview_decoder":
+                export(member, AutoencoderTiny.from_pretrained(run / member), base)
+            case _:
+                export(member, new_scheduler(), base)
+    write_index(base)

@@ -42,8 +42,8 @@ class Average:
         """Move towards the module's present weights."""
         decay = min(self.decay, (1 + step) / (10 + step))
         with torch.no_grad():
-            for name, value in module.state_dict().items():
-                self.weights[name].lerp_(value.float(), 1 - decay)
+            fresh = [value.float() for value in module.state_dict().values()]
+            torch._foreach_lerp_(list(self.weights.values()), fresh, 1 - decay)  # pyright: ignore
 
 
 def learn(module: nn.Module, loss_of: Callable[[int], Tensor], pace: Pace, run: Path, name: str) -> dict[str, Tensor]:

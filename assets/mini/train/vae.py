@@ -9,14 +9,13 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from ..models import new_vae
 from .loop import Pace, learn
 from .scenes import identities, pictures, rendered
 
 CROP = 128
-BATCH = 16
+BATCH = 6
 OBJECT_WEIGHT = 3.0
 KL_WEIGHT = 3e-6
 
@@ -120,6 +119,3 @@ def quality(vae: AutoencoderKL, run: Path, count: int = 96) -> dict[str, float]:
     return {name: float(10 * torch.log10(255**2 / torch.stack(rows).mean())) for name, rows in (("all", total), ("objects", objects))}
 
 
-def functional_resize(picture: Tensor, size: int) -> Tensor:
-    """Area-average a picture (N, C, H, W) down to `size`."""
-    return functional.interpolate(picture, size=(size, size), mode="area")

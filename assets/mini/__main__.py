@@ -1,0 +1,91 @@
+"""`python -m assets.mini`: train a stage, export, measure, draw sheets. Run it from the repository's root."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+STAGES = {"render": 0.0, "vae": 40.0, "text": 4.0, "latents": 0.0, "unet": 60.0, "preview": 3.0, "judge": 6.0}
+DEFAULT_RUN = Path(tempfile.gettempdir()) / "mini-run"
+MEASURES = Path(__file__).parent / "MEASURES.md"
+
+
+def train(stage: str, run: Path, minutes: float) -> None:
+    """Run one stage for `minutes` of wall time; started again, it continues."""
+    match stage:
+        case "render":
+            from .train.scenes import render_all
+
+            render_all(run)
+        case "vae":
+            from .train.vae import quality, train_vae
+
+            print(quality(train_vae(run, minutes), run))
+        case "text":
+            from .train.text import train_text
+
+            train_text(run, minutes)
+        case "latents":
+            from .train.unet import encode_latents
+
+            encode_latents(run)
+        case "unet":
+            from .train.unet import train_unet
+
+            train_unet(run, minutes)
+        case "preview":
+            from .train.preview import train_preview
+
+            train_preview(run, minutes)
+        case _:
+            from .train.judge import smear, train_judge
+
+            smear(run)
+            train_judge(run, minutes)
+
+
+def main() -> None:
+    """Read the command line and do it."""
+    parser = argparse.ArgumentParser(prog="python -m assets.mini", description=__doc__)
+    parser.add_argument("--run", type=Path, default=DEFAULT_RUN, help="folder for renderings and checkpoints")
+    parser.add_argument("--threads", type=int, default=2)
+    commands = parser.add_subparsers(dest="command", required=True)
+    trainer = commands.add_parser("train", help="train one stage (order: " + ", ".join(STAGES) + ")")
+    trainer.add_argument("stage", choices=STAGES)
+    trainer.add_argument("--minutes", type=float, default=None)
+    exporter = commands.add_parser("export", help="write trained members into assets/mini/base")
+    exporter.add_argument("members", nargs="*", default=["tokenizer", "text_encoder", "vae", "unet", "preview_decoder", "scheduler"])
+    measurer = commands.add_parser("evaluate", help="print the table of measures")
+    measurer.add_argument("--count", type=int, default=300)
+    measurer.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    measurer.add_argument("--save", action="store_true", help="also write assets/mini/MEASURES.md")
+    sheet = commands.add_parser("sheet", help="draw a grid of samples")
+    sheet.add_argument("--out", type=Path, required=True)
+    sheet.add_argument("--count", type=int, default=24)
+    chosen = parser.parse_args()
+    import torch
+
+    torch.set_num_threads(chosen.threads)
+    match chosen.command:
+        case "train":
+            train(chosen.stage, chosen.run, STAGES[chosen.stage] if chosen.minutes is None else chosen.minutes)
+        case "export":
+            from .export import export_trained
+
+            export_trained(chosen.run, chosen.members)
+        case "evaluate":
+            from .evaluate.table import measure
+
+            table = measure(chosen.count, getattr(torch, chosen.dtype))
+            print(table)
+            if chosen.save:
+                MEASURES.write_text(f"# Measures of the base\n\n`python -m assets.mini evaluate --count {chosen.count}` ({chosen.dtype}):\n\n{table}\n")
+        case _:
+            from .evaluate.sheet import write_sheet
+
+            write_sheet(chosen.out, chosen.count)
+
+
+if __name__ == "__main__":
+    main()

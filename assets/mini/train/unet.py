@@ -1,0 +1,86 @@
+"""Stages `latents` and `unet`: pictures become latents once, then the denoiser learns on them with captions written afresh at every step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from ..models import CHANNELS, LATENT, new_scheduler, new_unet
+from ..tokens import load_tokenizer
+from ..world.captions import Writer
+from .loop import Pace, learn
+from .scenes import COUNTS, pictures, scene_of
+from .text import token_ids
+
+BATCH = 32
+EMPTY = 0.1
+GAMMA = 5.0
+CHUNK = 100
+
+
+def encode_latents(run: Path, part: str = "train") -> None:
+    """Write `<run>/latents-<part>.npy`, float16 (N, 12, 16, 16): the means of the autoencoder's posterior. Resumes by chunk."""
+    vae = cast("AutoencoderKL", AutoencoderKL.from_pretrained(run / "vae")).eval().to(memory_format=torch.channels_last)
+    path, marker, count = run / f"latents-{part}.npy", run / f"latents-{part}.done", COUNTS[part]
+    if not path.exists():
+        np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=(count, CHANNELS, LATENT, LATENT)).flush()
+    latents = np.load(path, mmap_mode="r+")
+    first = int(marker.read_text()) if marker.exists() else 0
+    for start in range(first, count, CHUNK):
+        raw = torch.from_numpy(np.asarray(pictures(run, part)[start : start + CHUNK])).permute(0, 3, 1, 2).float() / 127.5 - 1
+        rows: list[Tensor] = []
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            for piece in raw.split(20):
+                rows.append(vae.encode(piece.contiguous(memory_format=torch.channels_last)).latent_dist.mean.float())
+        latents[start : start + CHUNK] = torch.cat(rows).numpy().astype(np.float16)
+        marker.write_text(str(start + CHUNK))
+
+
+def noise_levels() -> tuple[Tensor, Tensor]:
+    """Per timestep the signal's and the noise's factor, float32 (1000,)."""
+    kept = new_scheduler().alphas_cumprod
+    return kept.sqrt(), (1 - kept).sqrt()
+
+
+def texts_for(part: str, indexes: NDArray[np.int64], rng: np.random.Generator) -> list[str]:
+    """A fresh caption for each scene, one in ten empty."""
+    writer = Writer(rng)
+    return ["" if rng.random() < EMPTY else writer.caption(scene_of(part, int(index))).text for index in indexes]
+
+
+def train_unet(run: Path, minutes: float) -> UNet2DConditionModel:
+    """Train with v-prediction and minimum-SNR weights; writes `<run>/unet`."""
+    torch.manual_seed(3)
+    unet = new_unet()
+    tokenizer = cast("CLIPTokenizer", load_tokenizer(run / "tokenizer"))
+    encoder = cast("CLIPTextModel", CLIPTextModel.from_pretrained(run / "text_encoder", dtype=torch.float32)).eval()
+    latents, ready = np.load(run / "latents-train.npy", mmap_mode="r"), run / "latents-train.done"
+    signal, spread = noise_levels()
+    weight = torch.minimum((signal / spread) ** 2, torch.tensor(GAMMA)) * spread**2
+
+    def loss_of(step: int) -> Tensor:
+        rng = np.random.default_rng(5_000_000 + step)
+        torch.manual_seed(step)
+        indexes = rng.integers(int(ready.read_text()), size=BATCH)
+        clean = torch.from_numpy(np.asarray(latents[np.sort(indexes)])).float()
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            states = encoder(token_ids(tokenizer, texts_for("train", np.sort(indexes), rng))).last_hidden_state
+        times = torch.randint(1000, (BATCH,))
+        noise = torch.randn_like(clean)
+        a, s = signal[times].view(-1, 1, 1, 1), spread[times].view(-1, 1, 1, 1)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = unet(a * clean + s * noise, times, encoder_hidden_states=states).sample
+        gap = (found.float() - (a * noise - s * clean)).square().mean((1, 2, 3))
+        return (gap * weight[times]).mean()
+
+    unet.load_state_dict(learn(unet, loss_of, Pace(minutes, 1e-3, warm=0.02, average=0.9993), run, "unet"))
+    unet.save_pretrained(run / "unet")
+    return unet
