@@ -81,7 +81,7 @@ def works(python: Path) -> bool:
 
 def size_of(folder: Path) -> int:
     """Return how many bytes a folder holds."""
-    return sum(os.lstat(os.path.join(place, name)).st_size for place, _, names in os.walk(folder) for name in names)
+    return sum(Path(place, name).lstat().st_size for place, _, names in os.walk(folder) for name in names)
 
 
 def check_space(folder: Path, *, needed: int, free: int | None = None) -> None:

@@ -1,0 +1,249 @@
+"""The command line: shows the page, or writes pictures without it. Options of `generate` derive from the request's fields.
+
+Exit codes: 0 done, 1 failed, 2 something in the command is wrong, 130 stopped by Ctrl+C.
+"""
+
+import argparse
+import logging
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn, get_args
+
+from PIL import Image
+
+from studio import metadata
+from studio.app import build
+from studio.errors import InvalidRequest, StudioError, UnknownModel
+from studio.events import Event, Loading, Queued, Step
+from studio.jobs import Job
+from studio.request import GenerationRequest, bounds, shorten
+from studio.service import Studio
+from studio.settings import DeviceName, EngineName, PrecisionName, PreviewName, Settings, default_data_dir
+from studio.ui.serve import LOOPBACK, serve
+
+# Where the options are called otherwise than the fields: the prompt has no dashes, the model is one of the settings.
+NOT_DERIVED = ("prompt", "model")
+EPILOG = "Also: launch.py generate --help; launch.py test; and launch.py --here ..., which uses this Python instead of a .venv."
+
+
+class WrongUsage(StudioError):
+    """The command line cannot be understood."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise WrongUsage(re.sub(r"^argument (\S+):", r"\1", message) + "; see --help.")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what the command line says and return the exit code. `arguments` are those after the program's name."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        if arguments[:1] == ["generate"]:
+            _generate(generate_parser().parse_args(_joined(arguments[1:])))
+        else:
+            _show_page(page_parser().parse_args(arguments))
+    except (WrongUsage, InvalidRequest, UnknownModel) as error:
+        return _tell(error, code=2)
+    except StudioError as error:
+        return _tell(error, code=1)
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def page_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command that shows the page."""
+    parser = _Parser(prog="launch.py", description="Show the studio's page.", epilog=EPILOG, allow_abbrev=False)
+    parser.add_argument("--host", default=LOOPBACK[0], type=_host, help=f"address of this machine: {', '.join(LOOPBACK)}")
+    parser.add_argument("--port", default=7860, type=_port, help="port of the page; the next free one is used when it is taken (7860)")
+    _add_settings(parser)
+    return parser
+
+
+def generate_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command that writes pictures."""
+    last = "A prompt that starts with a dash goes last, after --."
+    parser = _Parser(prog="launch.py generate", description="Make pictures and write them to files.", epilog=last, allow_abbrev=False)
+    parser.add_argument("prompt", help=f"what to draw; {bounds('prompt')}")
+    parser.add_argument("--out", default="out.png", help="file to write, .png, .jpg or .webp; several become out-1.png, ... (out.png)")
+    for name, field in GenerationRequest.model_fields.items():
+        if name not in NOT_DERIVED:
+            usual = "the model's own" if field.default is None else field.default
+            about = f"{field.description}; " if field.description else ""
+            parser.add_argument(_option(name), dest=name, metavar="VALUE", help=f"{about}{bounds(name)} ({usual})".replace("%", "%%"))
+    _add_settings(parser)
+    return parser
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    usual = Settings()
+    parser.add_argument("--data-dir", default=str(default_data_dir()), help="folder for models and everything the studio keeps (~/.studio)")
+    parser.add_argument("--model", default=usual.model, help="name of a model here, its folder, or a hub id such as owner/name (Mini)")
+    for name, kind in (("engine", EngineName), ("device", DeviceName), ("precision", PrecisionName), ("preview", PreviewName)):
+        default = getattr(usual, name)
+        parser.add_argument(f"--{name}", default=default, choices=get_args(kind), help=f"({default})")
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    data_dir = Path(options.data_dir).expanduser()
+    if data_dir.exists() and not data_dir.is_dir():
+        raise WrongUsage(f"--data-dir must be a folder, and {data_dir} is a file.")
+    # The model's name goes through the request's own bounds, like every other value.
+    GenerationRequest.parse({"model": options.model})
+    names = ("model", "engine", "device", "precision", "preview")
+    return Settings(data_dir=data_dir, **{name: getattr(options, name) for name in names})
+
+
+def _show_page(options: argparse.Namespace) -> None:
+    settings = _settings(options)
+    studio = build(settings, progress=_Progress().fetched)
+    try:
+        server = serve(studio, settings, host=options.host, port=options.port)
+        # Only now, because loading a model would slow the page's start.
+        studio.open()
+        if not server.address.endswith(f":{options.port}"):
+            print(f"Port {options.port} is taken, so another one is used.")
+        print(f"The studio is at {server.address} (Ctrl+C ends it).", flush=True)
+        server.wait()
+    finally:
+        studio.close()
+
+
+def _generate(options: argparse.Namespace) -> None:
+    request = GenerationRequest.parse(_fields(options))
+    out = Path(options.out).expanduser()
+    _check_writable(out, request)
+    progress = _Progress()
+    with build(_settings(options), progress=progress.fetched).open() as studio:
+        job = studio.submit(request)
+        _follow(studio, job, progress)
+        result = job.result()
+    for i in range(len(result.images)):
+        path = out if len(result.images) == 1 else out.with_stem(f"{out.stem}-{i + 1}")
+        print(result.save(i, path))
+
+
+def _follow(studio: Studio, job: Job, progress: "_Progress") -> None:
+    try:
+        for event in job.events():
+            progress.happened(event)
+    except KeyboardInterrupt:
+        studio.stop(job)
+        job.wait()
+        raise
+    finally:
+        progress.end()
+
+
+def _fields(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the request's fields that were given, as the request expects them; nothing is judged here."""
+    given = {name: getattr(options, name) for name in GenerationRequest.model_fields if name != "model"}
+    return {name: _value(name, text) for name, text in given.items() if text is not None}
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """Join each request option with what follows it, so that a value may start with a dash."""
+    options = {_option(name) for name in GenerationRequest.model_fields}
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] in options:
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
+def _value(field: str, text: str) -> object:
+    kinds = get_args(GenerationRequest.model_fields[field].annotation) or (GenerationRequest.model_fields[field].annotation,)
+    if str in kinds:
+        return text
+    if re.fullmatch(r"[+-]?[0-9]{1,100}", text):
+        return int(text)
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _check_writable(out: Path, request: GenerationRequest) -> None:
+    """Find out before the work whether the picture can be written after it."""
+    if not out.parent.is_dir():
+        raise WrongUsage(f"--out: the folder {out.parent} does not exist; make it first.")
+    if out.is_dir() or not os.access(out.parent, os.W_OK):
+        raise WrongUsage(f"--out: {out} cannot be written; choose another place.")
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            metadata.save(Image.new("RGB", (1, 1)), request, Path(folder) / out.name)
+        except StudioError as error:
+            raise WrongUsage(f"--out: {error}") from error
+
+
+def _host(text: str) -> str:
+    if text not in LOOPBACK:
+        raise argparse.ArgumentTypeError(
+            f"must be one of {', '.join(LOOPBACK)}, not {shorten(text)}, because the page has no passwords and so is for this machine only"
+        )
+    return text
+
+
+def _port(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to 65535, not {shorten(text)}")
+    return int(text)
+
+
+def _option(field: str) -> str:
+    return "--" + field.replace("_", "-")
+
+
+def _tell(error: StudioError, *, code: int) -> int:
+    print(" ".join(filter(None, (str(error), error.hint))), file=sys.stderr)
+    return code
+
+
+class _Progress:
+    """Writes what happens to the standard error stream: one line that changes on a terminal, else a line a second."""
+
+    def __init__(self) -> None:
+        self._stream = sys.stderr
+        self._told = -1.0
+        self._open = False
+
+    def fetched(self, fraction: float, message: str) -> None:
+        """Show how far a download or a loading is."""
+        self._show(f"{message} {fraction:.0%}", at_once=fraction >= 1)
+
+    def happened(self, event: Event) -> None:
+        """Show an event of a job."""
+        match event:
+            case Queued(position=position) if position:
+                self._show(f"waiting, {position} before this one", at_once=False)
+            case Loading():
+                self.fetched(event.fraction, f"{event.model}: {event.message}")
+            case Step(index=index, total=total, seconds=seconds):
+                speed = index / max(seconds, 1e-6)
+                left = f", {(total - index) / speed:.0f} s left" if index < total else ""
+                self._show(f"step {index} of {total}, {speed:.1f} it/s{left}", at_once=index == total)
+
+    def end(self) -> None:
+        """Leave the changing line."""
+        if self._open:
+            print(file=self._stream)
+        self._open = False
+
+    def _show(self, text: str, *, at_once: bool) -> None:
+        if self._stream.isatty():
+            width = shutil.get_terminal_size().columns - 1
+            print("\r" + text[:width].ljust(width), end="", file=self._stream, flush=True)
+            self._open = True
+        elif at_once or time.monotonic() - self._told >= 1:
+            print(text, file=self._stream, flush=True)
+            self._told = time.monotonic()
