@@ -1,0 +1,65 @@
+"""The HTTP endpoint: one request as one JSON object in, pictures and their requests out.
+
+From Python: `gradio_client.Client(address).predict({"prompt": "a red sphere", "seed": 7}, api_name="/generate")`.
+"""
+
+import asyncio
+import secrets
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from studio import metadata
+from studio.errors import StudioError
+from studio.events import Cancelled, Failed, Finished
+from studio.jobs import Job
+from studio.request import GenerationRequest
+from studio.service import Studio
+
+LOOK_EVERY = 0.02
+
+
+def add(studio: Studio, folder: Path) -> None:
+    """Add the endpoint `/generate` to the page that is being built; its pictures are handed over in `folder`."""
+
+    async def generate(request: Any) -> dict[str, Any]:
+        """Make pictures. `request` is a JSON object with fields such as prompt, steps and seed; all are optional."""
+        try:
+            job = await asyncio.to_thread(_submit, studio, request)
+            return await _finish(studio, job, folder)
+        except StudioError as error:
+            raise gr.Error(f"{error} {error.hint}".strip(), print_exception=False) from error
+
+    gr.api(generate, api_name="generate", concurrency_limit=None)
+
+
+def _submit(studio: Studio, data: Any) -> Job:
+    # A caller without a page is a visitor of its own, so that callers take turns with everybody else.
+    return studio.submit(GenerationRequest.parse(data), visitor=f"api-{secrets.token_urlsafe(8)}")
+
+
+async def _finish(studio: Studio, job: Job, folder: Path) -> dict[str, Any]:
+    try:
+        while (terminal := job.state().terminal) is None:
+            await asyncio.sleep(LOOK_EVERY)
+    finally:
+        # The caller went away: what nobody waits for is not computed.
+        if job.state().terminal is None:
+            studio.stop(job)
+    match terminal:
+        case Finished(requests=requests):
+            paths = await asyncio.to_thread(_write, job, folder)
+            files = [{"path": str(path), "orig_name": path.name, "meta": {"_type": "gradio.FileData"}} for path in paths]
+            return {"images": files, "requests": [made.model_dump() for made in requests]}
+        case Failed(message=message, hint=hint):
+            raise StudioError(message, hint=hint)
+        case Cancelled(index=index):
+            raise StudioError(f"The job was stopped after {index} of {job.plan.evaluations} steps.")
+
+
+def _write(job: Job, folder: Path) -> list[Path]:
+    place = folder / job.id
+    place.mkdir(parents=True)
+    result = job.result()
+    return [metadata.save(image, made, place / f"{i}.png") for i, (image, made) in enumerate(zip(result.images, result.requests, strict=True))]

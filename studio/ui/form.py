@@ -1,0 +1,64 @@
+"""The form: which widget carries which request field, and the way back from the widgets' values to a request."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import gradio as gr
+
+from studio.errors import InvalidRequest
+from studio.request import GenerationRequest, bounds, control
+from studio.ui import widgets
+
+
+class Form:
+    """Places request fields on the page. A field that is not placed keeps its default."""
+
+    def __init__(self) -> None:
+        self._fields: dict[str, gr.HTML] = {}
+
+    def add(self, field: str) -> gr.HTML:
+        """Place a field with the widget that its `Control` names."""
+        return self.bind(field, widgets.KINDS[control(field).kind](field))
+
+    def bind(self, field: str, widget: gr.HTML) -> gr.HTML:
+        """Place a field with a widget made elsewhere."""
+        self._fields[field] = widget
+        return widget
+
+    @property
+    def fields(self) -> Mapping[str, gr.HTML]:
+        """The placed fields and their widgets."""
+        return self._fields
+
+    def read(self, values: Mapping[Any, Any]) -> GenerationRequest:
+        """Turn the widgets' values, by widget, into a request.
+
+        Raises:
+            InvalidRequest: one sentence that names the first bad field by its label, and its bounds.
+        """
+        return parse({field: values[widget] for field, widget in self._fields.items()})
+
+
+def parse(data: Mapping[str, Any]) -> GenerationRequest:
+    """Read a request from the page's values; a sentence about a field begins with its label.
+
+    Raises:
+        InvalidRequest: as above.
+    """
+    filled = {}
+    for field, value in data.items():
+        default = GenerationRequest.model_fields[field].default
+        if value in (None, "") and not isinstance(default, str):
+            # An emptied box; gradio hands null over as "".
+            if default is not None:
+                raise InvalidRequest(f"{widgets.title(field)} is empty; it must be {bounds(field)}.")
+            continue
+        filled[field] = value
+    try:
+        return GenerationRequest.parse(filled)
+    except InvalidRequest as error:
+        first, space, rest = str(error).partition(" ")
+        field = first.rstrip(":")
+        if field not in GenerationRequest.model_fields:
+            raise
+        raise InvalidRequest(widgets.title(field) + first.removeprefix(field) + space + rest, hint=error.hint) from error

@@ -1,0 +1,43 @@
+"""The page: which panels stand where, and what Generate does."""
+
+from typing import Any
+
+import gradio as gr
+
+from studio.service import Studio
+from studio.settings import Settings
+from studio.ui import api, stage
+from studio.ui.form import Form
+from studio.ui.panels.header import header
+from studio.ui.panels.prompt import prompt_panel
+from studio.ui.panels.sampling import sampling_panel
+
+
+def build(studio: Studio, settings: Settings) -> gr.Blocks:
+    """Build the page over a studio. Nothing is served yet; see `serve`."""
+    form = Form()
+    with gr.Blocks(title="Studio", analytics_enabled=False, fill_width=True) as page:
+        header(form, studio)
+        with gr.Row(elem_id="columns"):
+            with gr.Column(elem_id="form"):
+                prompt_panel(form, studio)
+                with gr.Row(elem_id="actions"):
+                    generate = gr.Button("Generate", variant="primary", elem_id="generate")
+                    stop = gr.Button("Stop", elem_id="stop")
+                sampling_panel(form)
+            with gr.Column(elem_id="stage-column"):
+                shown = stage.stage(studio)
+
+        def on_generate(values: dict[Any, Any]) -> dict[str, Any]:
+            return stage.submit(studio, form, values, visitor=(values[shown] or {}).get("visitor"))
+
+        quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+        generate.click(on_generate, inputs={*form.fields.values(), shown}, outputs=shown, **quiet)
+        stop.click(None, js='() => studio.say("stop")', **quiet)
+        api.add(studio, files_dir(settings))
+    return page
+
+
+def files_dir(settings: Settings) -> Any:
+    """Return the folder for files on their way to a caller; it is emptied at every start."""
+    return settings.data_dir / "cache" / "page"

@@ -1,0 +1,64 @@
+"""The header: model picker, what cannot be used and why, device, loading, queue place, dark or light."""
+
+from typing import Any
+
+from studio.events import Failed, Loading
+from studio.inventory import ModelCard
+from studio.service import Studio
+from studio.ui import widgets
+from studio.ui.form import Form
+
+_HALF = '<circle cx="8" cy="8" r="6"/><path d="M8 2a6 6 0 0 1 0 12z" fill="currentColor"/>'
+_HEADER = f"""
+<header data-model="loading">
+  <h1>Studio</h1>
+  <span class="pill"><i class="dot"></i><select data-part="input" id="model" aria-label="Model"></select></span>
+  <span class="pill quiet" data-part="loading" role="status" hidden>
+    <span data-part="loading-text"></span><span class="meter"><span data-part="loading-bar"></span></span>
+  </span>
+  <span class="pill quiet wide" data-part="device"></span>
+  <button type="button" class="pill warn" data-part="problems-button" popovertarget="problems" hidden></button>
+  <div id="problems" class="card" data-part="problems" popover></div>
+  <span class="grow"></span>
+  <span class="pill quiet" data-part="queue" role="status" hidden></span>
+  <button type="button" class="pill round" data-part="theme">{widgets.icon(_HALF)}</button>
+</header>
+<p class="failed" data-part="failed" role="alert" hidden></p>
+"""
+
+
+def header(form: Form, studio: Studio) -> None:
+    """Place the header; it carries the request's model."""
+
+    def status(_: Any) -> dict[str, Any]:
+        return describe(studio)
+
+    form.bind("model", widgets.html(_HEADER, script="header", server_functions=[status], elem_id="field-model"))
+
+
+def describe(studio: Studio) -> dict[str, Any]:
+    """Return what the header shows now."""
+    inventory = studio.inventory()
+    return {
+        "models": [_card(card) for card in inventory.models],
+        "problems": [card.problem for card in inventory.broken],
+        "device": studio.describe(),
+        **loading_state(studio.loading()),
+    }
+
+
+def loading_state(event: Loading | Failed | None) -> dict[str, Any]:
+    """Say how the newest loading of a model stands: `state` is loading, ready or failed."""
+    match event:
+        case None:
+            return {"state": "loading", "fraction": 0.0, "loading": "starting"}
+        case Loading(fraction=fraction) if fraction >= 1:
+            return {"state": "ready", "fraction": 1.0, "loading": ""}
+        case Loading():
+            return {"state": "loading", "fraction": event.fraction, "loading": f"{event.model}: {event.message}"}
+        case Failed():
+            return {"state": "failed", "fraction": 0.0, "loading": f"{event.message} {event.hint}".strip()}
+
+
+def _card(card: ModelCard) -> dict[str, Any]:
+    return {"name": card.name, "native": card.native_size, "multiple": card.multiple_of}

@@ -1,0 +1,124 @@
+"""The stage: the picture, how its run stands, and the visitor's other pictures. Pulled by the page, newest first."""
+
+import asyncio
+import base64
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import gradio as gr
+
+from studio import metadata
+from studio.errors import InvalidRequest, StudioError
+from studio.events import Finished
+from studio.jobs import Job
+from studio.service import Studio
+from studio.ui import widgets
+from studio.ui.form import Form
+from studio.ui.render import view
+
+LOOK_EVERY = 0.02
+ANSWER_WITHIN = 5.0
+RECALLED = 24
+_VISITOR = re.compile(r"[A-Za-z0-9_-]{16,64}")
+_STAGE = """
+<section class="stage" data-part="stage" data-phase="empty" aria-label="Picture">
+  <div class="canvas">
+    <div class="picture" data-part="picture">
+      <div class="empty" data-part="empty"><b>Your picture forms here</b><span>Press Generate, or Ctrl+Enter anywhere on the page.</span></div>
+      <div class="final" data-part="final" hidden></div>
+      <img class="preview" data-part="preview" alt="" hidden>
+      <span class="badge" data-part="badge" hidden></span>
+    </div>
+  </div>
+  <div class="error" data-part="error" role="alert" hidden>
+    <span data-part="error-text"></span><button type="button" data-part="error-close" aria-label="Dismiss">×</button>
+  </div>
+  <div class="line" data-part="line" inert>
+    <span data-part="left"></span>
+    <span class="track" data-part="track" role="progressbar" aria-label="Progress" aria-valuemin="0" aria-valuemax="100">
+      <span data-part="bar"></span>
+    </span>
+    <span data-part="right"></span>
+  </div>
+  <div class="strip" data-part="strip" role="group" aria-label="Your pictures" inert></div>
+  <div class="tools" data-part="tools" inert>
+    <button type="button" class="tool" data-part="download">Download</button>
+    <button type="button" class="tool" data-part="reuse">Reuse seed</button>
+  </div>
+  <span class="spoken" data-part="spoken" role="status"></span>
+</section>
+"""
+
+
+def stage(studio: Studio) -> gr.HTML:
+    """Place the stage. What it sends is `{"visitor": ...}`, what it is given is the answer of `submit`."""
+    return widgets.html(
+        _STAGE,
+        script="stage",
+        server_functions=server_functions(studio),
+        elem_id="stage",
+        value={"visitor": "", "job": None, "error": "", "hint": ""},
+    )
+
+
+def submit(studio: Studio, form: Form, values: Mapping[Any, Any], *, visitor: Any) -> dict[str, Any]:
+    """Queue what the form says. The answer is for the stage: a job's id, or one sentence."""
+    answer = {"visitor": visitor, "job": None, "error": "", "hint": "", "number": secrets.token_hex(4)}
+    try:
+        if not (isinstance(visitor, str) and _VISITOR.fullmatch(visitor)):
+            raise InvalidRequest("This page did not start properly; reload it.")
+        return answer | {"job": studio.submit(form.read(values), visitor=visitor).id}
+    except StudioError as error:
+        return answer | {"error": str(error), "hint": error.hint}
+
+
+def server_functions(studio: Studio) -> list[Callable[[Any], Any]]:
+    """Return what the stage's script calls. A job is only reached by its id, which nobody can guess.
+
+    What the browser sends is checked here: anything unexpected is answered like an unknown job.
+    """
+
+    async def poll(asked: Any) -> dict[str, Any] | None:
+        match asked:
+            case [str(job_id), int(version), int(seen)] if job := studio.job(job_id):
+                await _news(job, version)
+                return await asyncio.to_thread(view, job, seen=seen, waiting=studio.waiting())
+            case _:
+                return None
+
+    def mine(visitor: Any) -> list[dict[str, Any]]:
+        known = isinstance(visitor, str) and _VISITOR.fullmatch(visitor)
+        jobs = studio.jobs_of(visitor)[-RECALLED:] if known else []
+        return [{"job": job.id, "over": job.state().terminal is not None} for job in jobs]
+
+    def picture(asked: Any) -> dict[str, str] | None:
+        match asked:
+            case [str(job_id), int(index)] if job := studio.job(job_id):
+                return png(job, index)
+            case _:
+                return None
+
+    def stop_job(job_id: Any) -> None:
+        if isinstance(job_id, str) and (job := studio.job(job_id)):
+            studio.stop(job)
+
+    return [poll, mine, picture, stop_job]
+
+
+def png(job: Job, index: int) -> dict[str, str] | None:
+    """Return a finished picture as a file of its own, with its request inside, or None when there is none."""
+    finished = job.state().terminal
+    if not isinstance(finished, Finished) or not 0 <= index < len(finished.images):
+        return None
+    content = metadata.png_bytes(finished.images[index], finished.requests[index])
+    return {"name": f"studio-{finished.requests[index].seed}.png", "png": base64.b64encode(content).decode()}
+
+
+async def _news(job: Job, version: int) -> None:
+    """Wait until the job has changed since `version`, but not for ever: a tab may be gone."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + ANSWER_WITHIN
+    while job.state().version == version and loop.time() < deadline:
+        await asyncio.sleep(LOOK_EVERY)

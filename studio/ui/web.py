@@ -1,0 +1,21 @@
+"""The page's own style sheet and scripts, read from the `web` folder when the page is built."""
+
+from pathlib import Path
+
+_FOLDER = Path(__file__).parent / "web"
+_SCRIPTS = ("core.js", "fields.js", "header.js", "stage.js")
+_ICON = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"
+    "%3Crect width='16' height='16' rx='4' fill='%235b7cfa'/%3E%3Ccircle cx='8' cy='8' r='4' fill='white'/%3E%3C/svg%3E"
+)
+
+
+def style_sheet() -> str:
+    """Return the page's style sheet."""
+    return (_FOLDER / "page.css").read_text(encoding="utf-8")
+
+
+def head() -> str:
+    """Return what goes into the page's `<head>`: the scripts, before any widget runs, and an icon that needs no request."""
+    scripts = "\n".join((_FOLDER / name).read_text(encoding="utf-8") for name in _SCRIPTS)
+    return f'<link rel="icon" href="{_ICON}"><script>{scripts}</script>'

@@ -1,0 +1,73 @@
+// What the page's widgets share: messages between them, the draft, who this visitor is, the theme, the keys.
+// Nothing here knows a field or a job.
+const studio = (() => {
+  const bus = new EventTarget();
+
+  function recall(key, otherwise) {
+    try {
+      return JSON.parse(localStorage.getItem(key)) ?? otherwise;
+    } catch (error) {
+      console.warn(`studio: ${key} could not be read`, error);
+      return otherwise;
+    }
+  }
+
+  function keep(key, value) {
+    try {
+      localStorage.setItem(key, JSON.stringify(value));
+    } catch (error) {
+      console.warn(`studio: ${key} could not be kept`, error);
+    }
+  }
+
+  function newVisitor() {
+    const bytes = crypto.getRandomValues(new Uint8Array(18));
+    const id = btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_");
+    keep("studio-visitor", id);
+    return id;
+  }
+
+  const preferred = () => (matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark");
+
+  function dress(theme) {
+    document.documentElement.dataset.theme = theme;
+    document.documentElement.style.colorScheme = theme;
+  }
+
+  const self = {
+    on: (name, hear) => bus.addEventListener(name, (event) => hear(event.detail)),
+    say: (name, detail) => bus.dispatchEvent(new CustomEvent(name, { detail })),
+    sleep: (milliseconds) => new Promise((done) => setTimeout(done, milliseconds)),
+    visitor: recall("studio-visitor", null) ?? newVisitor(),
+    draft: recall("studio-draft", {}),
+    keepDraft(field, value) {
+      self.draft[field] = value;
+      keep("studio-draft", self.draft);
+    },
+    theme: () => document.documentElement.dataset.theme,
+    flipTheme() {
+      const theme = self.theme() === "dark" ? "light" : "dark";
+      keep("studio-theme", theme);
+      dress(theme);
+      return theme;
+    },
+    // Waits until somebody can see the page, so that a hidden tab asks for nothing.
+    async seen() {
+      while (document.hidden) await new Promise((done) => document.addEventListener("visibilitychange", done, { once: true }));
+    },
+  };
+
+  dress(recall("studio-theme", null) ?? preferred());
+  // Gradio lays its own start values over what a widget sets while the page loads, so widgets hand theirs in
+  // right before gradio collects them.
+  document.addEventListener("click", (event) => { if (event.target.closest("#generate")) self.say("collect"); }, { capture: true });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      document.getElementById("generate")?.click();
+    } else if (event.key === "Escape" && !document.querySelector(":popover-open")) {
+      self.say("stop");
+    }
+  });
+  return self;
+})();

@@ -1,0 +1,155 @@
+// The form's widgets. Each kind knows how to show a value and how to read it; all else is the same for every field.
+studio.field = ({ element, props, server }) => {
+  const find = (part) => element.querySelector(`[data-part="${part}"]`);
+  const input = find("input");
+  const kinds = {
+    text: () => ({ show: (value) => { input.value = value ?? ""; grow(); }, read: () => input.value }),
+    slider: () => {
+      const range = find("range");
+      const show = (value) => {
+        input.value = typeof value === "number" ? Number(value.toFixed(6)).toFixed(props.digits) : "";
+        range.value = value ?? props.least;
+        range.style.setProperty("--part", `${(100 * (range.value - props.least)) / (props.most - props.least)}%`);
+      };
+      range.addEventListener("input", () => { show(Number(range.value)); changed(); });
+      input.addEventListener("input", () => { if (!Number.isNaN(input.valueAsNumber)) { const typed = input.value; show(input.valueAsNumber); input.value = typed; } });
+      return { show, read: number };
+    },
+    number: () => ({ show: (value) => { input.value = value ?? ""; }, read: number }),
+    seed: () => {
+      let last = null;
+      const mark = () => {
+        const random = input.value === "";
+        find("dice").setAttribute("aria-pressed", random);
+        find("lock").setAttribute("aria-pressed", !random);
+        find("lock").disabled = random && last === null;
+        find("note").textContent = random && last !== null ? `last ${last}` : "";
+      };
+      const choose = (value) => { show(value); changed(); };
+      const show = (value) => { input.value = value === -1 ? "" : value ?? ""; mark(); };
+      find("dice").addEventListener("click", () => choose(-1));
+      find("lock").addEventListener("click", () => choose(input.value === "" ? last : -1));
+      input.addEventListener("input", mark);
+      studio.on("used", (seed) => { last = seed; mark(); });
+      return { show, read: () => (input.value === "" && !input.validity.badInput ? -1 : number()) };
+    },
+    choice: () => {
+      const rows = new Map(props.groups.flatMap(([, rows]) => rows).map((row) => [row.name, row]));
+      const show = (value) => {
+        input.value = value;
+        find("note").textContent = rows.get(value)?.description ?? "";
+      };
+      input.addEventListener("input", () => show(input.value));
+      return { show, read: () => input.value };
+    },
+  };
+
+  const number = () => (Number.isNaN(input.valueAsNumber) ? null : input.valueAsNumber);
+  const grow = () => { input.style.height = "auto"; input.style.height = `${input.scrollHeight + 2}px`; };
+  const tell = () => studio.say("changed", { field: props.field, value: kind.read() });
+  const changed = () => { studio.keepDraft(props.field, kind.read()); tell(); };
+
+  const kind = kinds[props.kind]();
+  input.addEventListener("input", () => { if (props.kind === "text") grow(); changed(); });
+  studio.on("set", ({ field, value }) => { if (field === props.field) { kind.show(value); changed(); } });
+  studio.on("collect", () => { props.value = kind.read(); });
+  kind.show(props.field in studio.draft ? studio.draft[props.field] : props.value);
+  if (props.kind === "text") studio.countTokens({ field: props.field, input, note: find("note"), warning: find("warning"), server });
+  tell();
+};
+
+// Counts after the typing pauses, and again when another model (another tokenizer) is chosen.
+studio.countTokens = ({ field, input, note, warning, server }) => {
+  let timer = 0;
+  let model = studio.draft.model ?? null;
+  const count = async () => {
+    try {
+      const answer = await server.count([input.value, model]);
+      note.textContent = answer.note;
+      warning.textContent = answer.warning;
+      warning.hidden = !answer.warning;
+    } catch (error) {
+      console.warn("studio: the tokens could not be counted", error);
+    }
+  };
+  studio.on("changed", (change) => {
+    if (change.field === "model") model = change.value;
+    if (change.field !== "model" && change.field !== field) return;
+    clearTimeout(timer);
+    timer = setTimeout(count, 250);
+  });
+};
+
+// Example prompts: one stop for Tab, arrow keys move inside, a press fills the form.
+studio.examples = ({ element, props }) => {
+  const chips = [...element.querySelectorAll("button")];
+  const focus = (index) => {
+    const next = (index + chips.length) % chips.length;
+    chips.forEach((chip, i) => { chip.tabIndex = i === next ? 0 : -1; });
+    chips[next].focus();
+  };
+  chips.forEach((chip, i) => {
+    chip.tabIndex = i === 0 ? 0 : -1;
+    chip.addEventListener("click", () => Object.entries(props.examples[i]).forEach(([field, value]) => studio.say("set", { field, value })));
+    chip.addEventListener("keydown", ({ key }) => {
+      if (key === "ArrowRight") focus(i + 1);
+      if (key === "ArrowLeft") focus(i - 1);
+    });
+  });
+};
+
+// A heading that opens and closes the column after it; closed, it still says how things are set.
+studio.section = ({ element, props }) => {
+  const heading = element.querySelector("button");
+  const values = {};
+  const open = (wanted) => {
+    heading.setAttribute("aria-expanded", wanted);
+    document.getElementById(props.controls).toggleAttribute("hidden", !wanted);
+  };
+  heading.addEventListener("click", () => {
+    const wanted = heading.getAttribute("aria-expanded") !== "true";
+    open(wanted);
+    studio.keepDraft(`open ${props.controls}`, wanted);
+  });
+  studio.on("changed", ({ field, value }) => {
+    values[field] = value;
+    element.querySelector("span").textContent = props.summary
+      .map((name) => (typeof values[name] === "number" && name === "guidance_scale" ? values[name].toFixed(1) : values[name]))
+      .filter((value) => value !== undefined && value !== null)
+      .join(" · ");
+  });
+  open(studio.draft[`open ${props.controls}`] ?? true);
+};
+
+// Sizes that suit the chosen model; they fill width and height.
+studio.sizes = ({ element, props }) => {
+  const select = element.querySelector("select");
+  let model = null;
+  const size = { width: null, height: null };
+  const side = (value) => Math.round(value / model.multiple) * model.multiple;
+  const offers = () => props.shapes.map(([label, across, down]) => {
+    const area = model.native * model.native;
+    const square = across === down;
+    return { label, width: square ? model.native : side(Math.sqrt((area * across) / down)), height: square ? model.native : side(Math.sqrt((area * down) / across)) };
+  });
+  const draw = () => {
+    if (!model) return;
+    const current = { width: size.width ?? model.native, height: size.height ?? model.native };
+    const rows = offers();
+    const found = rows.findIndex((row) => row.width === current.width && row.height === current.height);
+    const options = rows.map((row, i) => new Option(row.label, i));
+    if (found < 0) options.push(new Option("Own size", "own"));
+    select.replaceChildren(...options);
+    select.value = found < 0 ? "own" : found;
+    document.querySelectorAll("#field-width input, #field-height input").forEach((input) => { input.placeholder = model.native; });
+  };
+  select.addEventListener("input", () => {
+    if (select.value === "own") return;
+    const row = offers()[select.value];
+    const native = row.width === model.native && row.height === model.native;
+    studio.say("set", { field: "width", value: native ? null : row.width });
+    studio.say("set", { field: "height", value: native ? null : row.height });
+  });
+  studio.on("changed", ({ field, value }) => { if (field in size) { size[field] = value; draw(); } });
+  studio.on("model", (card) => { model = card; draw(); });
+};

@@ -1,0 +1,227 @@
+// The stage: pulls how the visitor's jobs stand, newest preview only, and shows their pictures.
+studio.stage = ({ element, props, server, watch }) => {
+  const find = (part) => element.querySelector(`[data-part="${part}"]`);
+  const root = find("stage");
+  const TILES = 24;
+  const waiting = []; // ids of this visitor's jobs that are not over, the shown one first
+  const works = []; // finished jobs, newest first: {job, prompt, columns, width, height, pictures: [{seed, thumb}]}
+  const files = new Map(); // "job index" -> promise of {name, url}
+  let chosen = null; // {work, index}; index null shows the whole batch
+  let following = false;
+  let answered; // number of the newest answer to Generate that was dealt with
+
+  function box(width, height, columns, count) {
+    find("picture").style.setProperty("--aspect", (width * columns) / (height * Math.ceil(count / columns)));
+  }
+
+  function complain(message, hint) {
+    find("error").hidden = !message;
+    find("error-text").textContent = [message, hint].filter(Boolean).join(" ");
+  }
+
+  function file(job, index) {
+    const key = `${job} ${index}`;
+    if (!files.has(key)) {
+      const fetched = server.picture([job, index]).then(({ name, png }) => {
+        const bytes = Uint8Array.from(atob(png), (letter) => letter.charCodeAt(0));
+        return { name, url: URL.createObjectURL(new Blob([bytes], { type: "image/png" })) };
+      });
+      fetched.catch(() => files.delete(key));
+      files.set(key, fetched);
+    }
+    return files.get(key);
+  }
+
+  function forget(work) {
+    work.pictures.forEach(async (_, index) => {
+      const key = `${work.job} ${index}`;
+      const kept = files.get(key);
+      files.delete(key);
+      if (kept) URL.revokeObjectURL((await kept).url);
+    });
+  }
+
+  const shownIndexes = ({ work, index }) => (index === null ? work.pictures.map((_, i) => i) : [index]);
+
+  // Everything is decoded before it is put in place, so the preview gives way without a gap.
+  async function show(work, index) {
+    const wanted = (chosen = { work, index });
+    const indexes = shownIndexes(wanted);
+    const loaded = await Promise.all(indexes.map(async (i) => {
+      const image = new Image();
+      const { url } = await file(work.job, i);
+      image.src = url;
+      image.alt = `${work.prompt || "Picture without a prompt"}, seed ${work.pictures[i].seed}`;
+      await image.decode();
+      if (indexes.length > 1) image.addEventListener("click", () => show(work, i));
+      return image;
+    }));
+    if (chosen !== wanted) return;
+    const columns = index === null ? work.columns : 1;
+    box(work.width, work.height, columns, indexes.length);
+    find("final").style.setProperty("--columns", columns);
+    find("final").replaceChildren(...loaded);
+    find("final").hidden = false;
+    find("preview").hidden = true;
+    find("empty").hidden = true;
+    find("badge").hidden = true;
+    find("tools").inert = false;
+    find("download").textContent = indexes.length > 1 ? `Download all ${indexes.length}` : "Download";
+    find("reuse").textContent = `Reuse seed ${work.pictures[indexes[0]].seed}`;
+    strip();
+  }
+
+  function tile(work, index) {
+    const button = document.createElement("button");
+    const single = index !== null;
+    button.type = "button";
+    button.setAttribute("aria-label", single ? `Show picture with seed ${work.pictures[index].seed}: ${work.prompt}` : `Show all ${work.pictures.length} of the batch: ${work.prompt}`);
+    button.setAttribute("aria-pressed", Boolean(chosen && chosen.work === work && chosen.index === index));
+    const pictures = single ? [work.pictures[index]] : work.pictures;
+    button.style.setProperty("--columns", single ? 1 : work.columns);
+    button.append(...pictures.map(({ thumb }) => Object.assign(new Image(), { src: thumb, alt: "" })));
+    button.addEventListener("click", () => show(work, index).catch(unreachable));
+    return button;
+  }
+
+  function strip() {
+    const tiles = works.flatMap((work) => [...(work.pictures.length > 1 ? [tile(work, null)] : []), ...work.pictures.map((_, i) => tile(work, i))]);
+    const focused = [...find("strip").children].indexOf(document.activeElement);
+    find("strip").replaceChildren(...tiles.slice(0, TILES));
+    find("strip").inert = tiles.length < 2;
+    find("strip").children[focused]?.focus();
+  }
+
+  function add(view) {
+    if (works.some((work) => work.job === view.job)) return works.find((work) => work.job === view.job);
+    const work = { job: view.job, prompt: view.prompt, columns: view.columns, width: view.width, height: view.height, pictures: view.pictures };
+    works.unshift(work);
+    works.splice(TILES).forEach(forget);
+    return work;
+  }
+
+  function preview(view) {
+    chosen = null;
+    box(view.width, view.height, view.columns, view.count);
+    find("preview").src = view.preview;
+    find("preview").alt = `Preview of: ${view.prompt}`;
+    find("preview").hidden = false;
+    find("final").hidden = true;
+    find("empty").hidden = true;
+    find("tools").inert = true;
+    find("badge").textContent = view.badge;
+    find("badge").hidden = false;
+  }
+
+  async function draw(view) {
+    const more = waiting.length - 1;
+    root.dataset.phase = view.phase;
+    find("left").textContent = view.left;
+    find("right").textContent = [view.right, more > 0 ? `${more} more of yours waiting` : ""].filter(Boolean).join(" · ");
+    find("line").inert = !view.left;
+    find("bar").style.width = `${100 * view.fraction}%`;
+    find("track").setAttribute("aria-valuenow", Math.round(100 * view.fraction));
+    studio.say("place", view.place);
+    if (view.preview) preview(view);
+    if (view.phase === "stopped" && !find("preview").hidden) find("badge").textContent = view.badge;
+    if (view.seed !== null) studio.say("used", view.seed);
+    if (find("spoken").textContent !== view.spoken) find("spoken").textContent = view.spoken;
+    if (view.error) complain(view.error, view.hint);
+    if (view.phase === "done") {
+      const work = add(view);
+      await show(work, work.pictures.length > 1 ? null : 0);
+    }
+  }
+
+  function busy() {
+    document.documentElement.toggleAttribute("data-busy", waiting.length > 0);
+    const stop = document.getElementById("stop");
+    if (stop) stop.disabled = !waiting.length;
+  }
+
+  const unreachable = (error) => {
+    console.warn("studio: no answer", error);
+    complain("The studio does not answer; trying again.", "");
+  };
+
+  // Tails one job until it is over. Only the newest preview is fetched, and only when the tab can be seen.
+  async function tail(job) {
+    let version = -1, seen = -1, lost = false;
+    for (;;) {
+      await studio.seen();
+      try {
+        const view = await server.poll([job, version, seen]);
+        if (lost) complain("", "");
+        lost = false;
+        if (view === null) return;
+        version = view.version;
+        seen = view.seen;
+        await draw(view);
+        if (view.over) return;
+        await studio.sleep(40);
+      } catch (error) {
+        lost = true;
+        unreachable(error);
+        await studio.sleep(1000);
+      }
+    }
+  }
+
+  async function follow() {
+    busy();
+    if (following) return;
+    following = true;
+    while (waiting.length) {
+      await tail(waiting[0]);
+      waiting.shift();
+      busy();
+    }
+    following = false;
+    studio.say("place", "");
+    studio.say("over");
+  }
+
+  // After a reload: what is finished comes back as pictures, what runs is followed again.
+  async function restore() {
+    const jobs = await server.mine(studio.visitor);
+    for (const { job, over } of jobs) {
+      if (!over) waiting.push(job);
+      else {
+        const view = await server.poll([job, -1, -1]);
+        if (view?.phase === "done") add(view);
+        if (view && job === jobs.at(-1).job) await draw(view);
+      }
+    }
+    if (chosen === null && works.length && find("preview").hidden) await show(works[0], works[0].pictures.length > 1 ? null : 0);
+    follow();
+  }
+
+  async function download() {
+    for (const index of shownIndexes(chosen)) {
+      const { name, url } = await file(chosen.work.job, index);
+      Object.assign(document.createElement("a"), { href: url, download: name }).click();
+    }
+  }
+
+  function stop() {
+    if (waiting.length) server.stop_job(waiting[0]).catch(unreachable);
+  }
+
+  studio.on("stop", stop);
+  watch("value", () => {
+    if (props.value.number === answered) return;
+    answered = props.value.number;
+    complain(props.value.error, props.value.hint);
+    if (props.value.error) find("error").scrollIntoView({ block: "nearest" });
+    if (props.value.job && !waiting.includes(props.value.job)) {
+      waiting.push(props.value.job);
+      follow();
+    }
+  });
+  find("error-close").addEventListener("click", () => complain("", ""));
+  find("download").addEventListener("click", () => download().catch(unreachable));
+  find("reuse").addEventListener("click", () => studio.say("set", { field: "seed", value: chosen.work.pictures[chosen.index ?? 0].seed }));
+  studio.on("collect", () => { props.value = { visitor: studio.visitor, number: answered }; });
+  busy();
+  restore().catch(unreachable);
+};
