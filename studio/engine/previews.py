@@ -50,15 +50,15 @@ class LinearPreviewer:
 class DecoderPreviewer:
     """Draws with a tiny decoder (`AutoencoderTiny`), in full size and sharper; a few per cent of a step."""
 
-    def __init__(self, decoder: Any, scaling_factor: float) -> None:
-        self._decoder, self._scaling_factor = decoder, scaling_factor
+    def __init__(self, decoder: Any) -> None:
+        self._decoder = decoder
 
     def draw(self, latents: Floats) -> list[Image.Image]:
         """Return pictures in the decoder's own size."""
         with torch.inference_mode():
-            # AutoencoderTiny takes scaled latents, as the denoising loop has them.
-            place = self._decoder.device, self._decoder.dtype
-            decoded = self._decoder.decode(torch.from_numpy(latents).to(*place)).sample
+            # An AutoencoderTiny takes latents as the denoising loop has them; its own factor is 1 as a rule.
+            rows = torch.from_numpy(latents / self._decoder.config.scaling_factor)
+            decoded = self._decoder.decode(rows.to(self._decoder.device, self._decoder.dtype)).sample
             values = decoded.float().cpu().permute(0, 2, 3, 1).numpy()
         return [Image.fromarray(np.clip(picture * 127.5 + 128, 0, 255).astype(np.uint8)) for picture in values]
 
@@ -89,7 +89,7 @@ def _linear(vae: Any, decoder: Any | None) -> Previewer | None:
 
 
 def _decoder(vae: Any, decoder: Any | None) -> Previewer | None:
-    return DecoderPreviewer(decoder, vae.config.scaling_factor) if decoder is not None else fit_linear(vae)
+    return DecoderPreviewer(decoder) if decoder is not None else fit_linear(vae)
 
 
 def _none(vae: Any, decoder: Any | None) -> Previewer | None:

@@ -1,6 +1,5 @@
 """A run of one request as a value: its latents, its own scheduler, its generators, its embeddings, its place."""
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -100,7 +99,8 @@ class DiffusersRun:
         arguments = dict(self.arguments)
         if "generator" in arguments:
             arguments["generator"] = [copy_generator(one) for one in arguments["generator"]]
-        return replace(self, scheduler=copy.deepcopy(self.scheduler), latents=self.latents.clone(), arguments=arguments)
+        scheduler = sampling.copy_scheduler(self.scheduler, self.plan.scheduler, latents=self.latents, seeds=self.plan.seeds)
+        return replace(self, scheduler=scheduler, latents=self.latents.clone(), arguments=arguments)
 
     def _predict(self) -> torch.Tensor:
         """Return the guided prediction, (pictures, channels, h, w), float32."""

@@ -1,5 +1,6 @@
 """Builds the scheduler of one run: the checkpoint's pristine config, a table row's keywords, the run's seeds."""
 
+import copy
 import inspect
 import math
 from collections.abc import Mapping, Sequence
@@ -70,6 +71,17 @@ def seed_noise(scheduler: Any, row: Row, *, latents: torch.Tensor, seeds: Sequen
         return
     levels = scheduler.sigmas[scheduler.sigmas > 0]
     scheduler.noise_sampler = _CpuNoise(latents, float(levels.min()), float(levels.max()), seeds=seeds)
+
+
+def copy_scheduler(scheduler: Any, row: Row, *, latents: torch.Tensor, seeds: Sequence[int]) -> Any:
+    """Return an independent scheduler in the same state, which goes on with the same noise."""
+    twin = copy.copy(scheduler)
+    if row.seed_option:
+        # A Brownian tree cannot be copied; made again from its seeds it gives the same values at the same levels.
+        twin.noise_sampler = None
+    twin = copy.deepcopy(twin)
+    seed_noise(twin, row, latents=latents, seeds=seeds)
+    return twin
 
 
 class _CpuNoise:

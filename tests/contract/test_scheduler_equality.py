@@ -1,0 +1,117 @@
+"""Every scheduler of the table: our loop against the stock pipeline, repeatable, and the same alone as in a batch."""
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import diffusers
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+
+from studio.engine.diffusers_engine import DiffusersEngine
+from studio.engine.sampling import spread_sigmas, spread_timesteps
+from studio.inventory import ModelCard
+from studio.schedulers import TABLE, Row
+from tests.contract.drive import latents_of, run_of, same
+
+STEPS = 6
+FEW = {"steps": STEPS, "guidance_scale": 4.0, "negative_prompt": "blue"}
+ROWS = [pytest.param(row, id=row.name) for row in TABLE.values()]
+
+
+@pytest.fixture(scope="module")
+def pipeline(tiny_card: ModelCard) -> Iterator[StableDiffusionPipeline]:
+    """The stock pipeline with the same weights."""
+    diffusers.utils.logging.set_verbosity_error()
+    yield _pipeline(tiny_card)
+    diffusers.utils.logging.set_verbosity_warning()
+
+
+@pytest.fixture(scope="module")
+def velocity_pipeline(velocity_card: ModelCard) -> StableDiffusionPipeline:
+    """The stock pipeline with the velocity model's weights."""
+    return _pipeline(velocity_card)
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_latents_equal_the_stock_pipeline(
+    row: Row, engine: DiffusersEngine, tiny_card: ModelCard, pipeline: StableDiffusionPipeline
+) -> None:
+    ours = latents_of(run_of(engine, tiny_card, scheduler=row.name, **FEW))
+    assert same(ours, _stock(pipeline, row))
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_velocity_latents_equal_the_stock_pipeline(
+    row: Row, velocity_engine: DiffusersEngine, velocity_card: ModelCard, velocity_pipeline: StableDiffusionPipeline
+) -> None:
+    ours = latents_of(run_of(velocity_engine, velocity_card, scheduler=row.name, **FEW))
+    assert same(ours, _stock(velocity_pipeline, row))
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_same_seed_twice_gives_the_same_bytes(row: Row, engine: DiffusersEngine, tiny_card: ModelCard) -> None:
+    first, second = (run_of(engine, tiny_card, scheduler=row.name, **FEW) for _ in range(2))
+    assert torch.equal(latents_of(first), latents_of(second))
+    assert [image.tobytes() for image in first.finish()] == [image.tobytes() for image in second.finish()]
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_batch_member_equals_its_single_run(row: Row, engine: DiffusersEngine, tiny_card: ModelCard) -> None:
+    batch = latents_of(run_of(engine, tiny_card, scheduler=row.name, seed=11, batch_size=3, **FEW))
+    assert not same(batch[0], batch[1], relative=0.05)
+    for i in range(3):
+        alone = latents_of(run_of(engine, tiny_card, scheduler=row.name, seed=11 + i, **FEW))
+        assert same(batch[i], alone[0])
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_snapshot_goes_on_to_the_same_bytes(row: Row, engine: DiffusersEngine, tiny_card: ModelCard) -> None:
+    run = run_of(engine, tiny_card, scheduler=row.name, **FEW)
+    for _ in range(run.total // 2):
+        run.advance()
+    kept = run.snapshot()
+    early = kept.snapshot()
+    finished = latents_of(run)
+    assert torch.equal(latents_of(kept), finished)
+    assert early.index < early.total
+    assert torch.equal(latents_of(early), finished)
+
+
+@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("steps", [1, 2, 3, 60])
+def test_evaluations_are_counted_and_finite(row: Row, steps: int, engine: DiffusersEngine, tiny_card: ModelCard) -> None:
+    run = run_of(engine, tiny_card, scheduler=row.name, steps=steps, guidance_scale=1.0)
+    assert run.total == row.evaluations(steps)
+    assert bool(torch.isfinite(latents_of(run)).all())
+
+
+def _pipeline(card: ModelCard) -> StableDiffusionPipeline:
+    pipeline = StableDiffusionPipeline.from_pretrained(card.path, use_safetensors=True, local_files_only=True)
+    pipeline.set_progress_bar_config(disable=True)
+    # Kept, because a scheduler made from another's config inherits that one's settings.
+    pipeline.pristine = copy.deepcopy(pipeline.scheduler.config)
+    return pipeline
+
+
+def _stock(pipeline: Any, row: Row, *, seed: int = 11) -> torch.Tensor:
+    """Return the latents of `StableDiffusionPipeline.__call__` with the row's scheduler."""
+    seeds = {row.seed_option: seed} if row.seed_option else {}
+    pipeline.scheduler = getattr(diffusers, row.class_name).from_config(pipeline.pristine, **row.options, **seeds)
+    arguments: dict[str, Any] = dict(row.step_options)
+    if row.sigmas:
+        arguments["sigmas"] = spread_sigmas(row.sigmas, STEPS)
+    if row.timesteps:
+        arguments["timesteps"] = spread_timesteps(row.timesteps, STEPS)
+    images = pipeline(
+        "a red cat",
+        negative_prompt="blue",
+        num_inference_steps=STEPS,
+        guidance_scale=4.0,
+        generator=torch.Generator().manual_seed(seed),
+        output_type="latent",
+        **arguments,
+    ).images
+    assert isinstance(images, torch.Tensor)
+    return images
