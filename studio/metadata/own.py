@@ -3,6 +3,7 @@
 Formats: PNG specification, 11.3.3 (iTXt); Exif 2.32, tag 0x9286 (UserComment, eight bytes of character code first).
 """
 
+import io
 import json
 import os
 import secrets
@@ -48,6 +49,13 @@ def save(picture: Image.Image, request: GenerationRequest, path: Path) -> Path:
     finally:
         draft.unlink(missing_ok=True)
     return path
+
+
+def png_bytes(picture: Image.Image, request: GenerationRequest) -> bytes:
+    """Return a picture as the content of a PNG file with its request inside."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", **_options("PNG", document(request)))
+    return buffer.getvalue()
 
 
 def read_metadata(source: str | Path) -> GenerationRequest:

@@ -9,13 +9,13 @@ EXAMPLES: Sequence[tuple[str, Mapping[str, str]]] = (
     ("cone at night", {"prompt": "a small yellow cone on stone at night"}),
     ("cube and sphere", {"prompt": "a red cube next to a green sphere on sand during the day"}),
     ("torus at sunset", {"prompt": "a large green torus on sand at sunset"}),
-    ("cone before cube", {"prompt": "an orange cone in front of a blue cube on grass during the day"}),
+    ("one in front", {"prompt": "an orange cone in front of a blue cube on grass during the day"}),
     ("purple cylinder", {"prompt": "a purple cylinder on stone during the day"}),
     ("figure waving", {"prompt": "a white figure waving on grass at sunset"}),
-    ("sphere behind cylinder", {"prompt": "a pink sphere behind a white cylinder on snow during the day"}),
+    ("one behind one", {"prompt": "a pink sphere behind a white cylinder on snow during the day"}),
     ("figure jumping", {"prompt": "a black figure jumping on sand during the day"}),
-    ("cone left of torus", {"prompt": "a green cone left of a red torus on stone at sunset"}),
-    ("any colour but red", {"prompt": "a large sphere on grass during the day", "negative_prompt": "red"}),
+    ("left and right", {"prompt": "a green cone left of a red torus on stone at sunset"}),
+    ("not red", {"prompt": "a large sphere on grass during the day", "negative_prompt": "red"}),
 )
 """(label, request fields). Fields that a row leaves out stay as they are, except the negative prompt, which is cleared."""
 
