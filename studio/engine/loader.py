@@ -12,7 +12,7 @@ from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from studio.engine.checks import Folder, inspect, inspect_weights
-from studio.engine.devices import Placement, memory_explained, place
+from studio.engine.devices import Placement, is_out_of_memory, memory_explained, place
 from studio.engine.previews import PREVIEWERS, Previewer
 from studio.engine.text import TextEncoder
 from studio.errors import BrokenModel
@@ -117,15 +117,13 @@ class _Reader:
         return module.eval().requires_grad_(False)
 
     def attempt(self, part: str, file: str, load: Callable[[], Any]) -> Any:
-        # The libraries raise whatever comes to hand on a wrong config; memory running out is told apart by the caller.
         try:
             return load()
-        except (ValueError, TypeError, KeyError, OSError, AttributeError, AssertionError, ZeroDivisionError) as error:
-            raise BrokenModel(f"{self.card.name} cannot be used: {part}/{file} does not fit its files ({_brief(error)}).") from error
-        except RuntimeError as error:
-            if "size mismatch" not in str(error):
+        except Exception as error:
+            # The libraries raise whatever comes to hand, bare Exceptions too, when files do not fit their config.
+            if is_out_of_memory(error):
                 raise
-            raise BrokenModel(f"{self.card.name} cannot be used: the weights of {part} do not fit its {file}.") from error
+            raise BrokenModel(f"{self.card.name} cannot be used: {part}/{file} does not fit its files ({_brief(error)}).") from error
 
 
 def _brief(error: Exception) -> str:

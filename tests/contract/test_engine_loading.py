@@ -1,0 +1,161 @@
+"""Model folders that are damaged: one sentence that names the file, and the engine goes on with the next model."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from studio.engine.devices import choose_device, is_out_of_memory, memory_explained, place
+from studio.engine.diffusers_engine import DiffusersEngine
+from studio.errors import BrokenModel, OutOfMemory, StudioError
+from studio.inventory import ModelCard
+from studio.settings import Settings
+from tests.contract.drive import latents_of, plan_of, run_of
+
+UNET = "unet/diffusion_pytorch_model.safetensors"
+
+
+def delete(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).unlink()
+
+
+def write(name: str, data: bytes) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).write_bytes(data) and None
+
+
+def cut(name: str, keep: float) -> Callable[[Path], None]:
+    def apply(folder: Path) -> None:
+        data = (folder / name).read_bytes()
+        (folder / name).write_bytes(data[: int(len(data) * keep)])
+
+    return apply
+
+
+def change(name: str, **fields: object) -> Callable[[Path], None]:
+    def apply(folder: Path) -> None:
+        config = json.loads((folder / name).read_text())
+        (folder / name).write_text(json.dumps({**config, **fields}))
+
+    return apply
+
+
+def pickled(folder: Path) -> None:
+    (folder / UNET).rename(folder / "unet" / "diffusion_pytorch_model.bin")
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
+    "unet missing": (delete(UNET), "unet/diffusion_pytorch_model.safetensors is missing"),
+    "unet cut short": (cut(UNET, 0.6), "unet/diffusion_pytorch_model.safetensors is cut short"),
+    "unet cut in the header": (cut(UNET, 0.001), "unet/diffusion_pytorch_model.safetensors is damaged"),
+    "unet empty": (write(UNET, b""), "unet/diffusion_pytorch_model.safetensors is damaged"),
+    "unet is html": (write(UNET, b"<html>not found</html>" * 99), "unet/diffusion_pytorch_model.safetensors is damaged"),
+    "unet pickled": (pickled, "unet/diffusion_pytorch_model.bin is a pickled file"),
+    "unet config missing": (delete("unet/config.json"), "unet/config.json is missing"),
+    "unet config broken": (write("unet/config.json", b"{"), "unet/config.json is damaged"),
+    "unet config is a list": (write("unet/config.json", b"[]"), "unet/config.json is damaged"),
+    "unet of other sizes": (change("unet/config.json", cross_attention_dim=64), "unet"),
+    "unet with more parts": (change("unet/config.json", class_embed_type="timestep"), "unet lacks 4 weights"),
+    "unet of wrong blocks": (change("unet/config.json", down_block_types=["NoBlock", "DownBlock2D"]), "unet/config.json"),
+    "unet of another class": (change("model_index.json", unet=["diffusers", "UNet3DConditionModel"]), "its unet is a UNet3DConditionModel"),
+    "unet not named": (change("model_index.json", unet=[None, None]), "model_index.json names no unet"),
+    "index missing": (delete("model_index.json"), "model_index.json is missing"),
+    "vae missing": (delete("vae/diffusion_pytorch_model.safetensors"), "vae/diffusion_pytorch_model.safetensors is missing"),
+    "text encoder cut short": (cut("text_encoder/model.safetensors", 0.9), "text_encoder/model.safetensors is cut short"),
+    "vocabulary missing": (delete("tokenizer/vocab.json"), "tokenizer/vocab.json is missing"),
+    "vocabulary broken": (write("tokenizer/vocab.json", b"nonsense"), "tokenizer/vocab.json is damaged"),
+    "vocabulary of nothing": (write("tokenizer/vocab.json", b"{}"), "tokenizer"),
+    "merges missing": (delete("tokenizer/merges.txt"), "tokenizer/merges.txt is missing"),
+    "scheduler config broken": (write("scheduler/scheduler_config.json", b"\xff"), "scheduler/scheduler_config.json is damaged"),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGE)
+def test_damage_is_named_and_survived(case: str, tiny_copy: Path, settings: Settings, tiny_card: ModelCard) -> None:
+    spoil, expected = DAMAGE[case]
+    spoil(tiny_copy)
+    engine = DiffusersEngine(settings)
+    broken = replace(tiny_card, name="Spoilt", path=tiny_copy)
+    with pytest.raises(BrokenModel) as caught:
+        engine.load(broken, lambda *_: None)
+    sentence = str(caught.value)
+    assert expected in sentence and sentence.startswith("Spoilt cannot be used: ") and "\n" not in sentence
+    engine.load(tiny_card, lambda *_: None)
+    assert run_of(engine, tiny_card).total == 4
+
+
+def test_progress_names_each_part(settings: Settings, tiny_card: ModelCard) -> None:
+    heard: list[tuple[float, str]] = []
+    engine = DiffusersEngine(settings)
+    engine.load(tiny_card, lambda fraction, message: heard.append((fraction, message)))
+    fractions = [fraction for fraction, _ in heard]
+    assert fractions == sorted(fractions) and fractions[0] == 0.0 and fractions[-1] == 1.0
+    assert {"reading the unet", "reading the text encoder", "reading the vae"} <= {message for _, message in heard}
+    heard.clear()
+    engine.load(tiny_card, lambda fraction, message: heard.append((fraction, message)))
+    assert not heard
+
+
+def test_switching_models_frees_the_first(settings: Settings, tiny_card: ModelCard, velocity_card: ModelCard) -> None:
+    engine = DiffusersEngine(settings)
+    engine.load(tiny_card, lambda *_: None)
+    first = latents_of(run_of(engine, tiny_card))
+    engine.load(velocity_card, lambda *_: None)
+    with pytest.raises(StudioError, match="Tiny is not loaded"):
+        engine.start(plan_of(tiny_card))
+    engine.load(tiny_card, lambda *_: None)
+    assert latents_of(run_of(engine, tiny_card)).equal(first)
+
+
+def test_half_precision_files_load(tiny_copy: Path, settings: Settings, tiny_card: ModelCard) -> None:
+    from safetensors.torch import load_file, save_file  # noqa: PLC0415
+
+    for part, stem in (("unet", "diffusion_pytorch_model"), ("vae", "diffusion_pytorch_model"), ("text_encoder", "model")):
+        file = tiny_copy / part / f"{stem}.safetensors"
+        save_file({key: value.half() for key, value in load_file(file).items()}, file.with_name(f"{stem}.fp16.safetensors"), {"format": "pt"})
+        file.unlink()
+    card = replace(tiny_card, name="Half", path=tiny_copy)
+    engine = DiffusersEngine(settings)
+    engine.load(card, lambda *_: None)
+    run = run_of(engine, card)
+    assert run.model.unet.dtype == run.model.text.encode("").dtype == run.model.vae.dtype == torch.float32
+    full = DiffusersEngine(settings)
+    full.load(tiny_card, lambda *_: None)
+    assert torch.allclose(latents_of(run), latents_of(run_of(full, tiny_card)), rtol=0.02, atol=0.1)
+
+
+def test_bfloat16_draws_nearly_the_same(settings: Settings, tiny_card: ModelCard, engine: DiffusersEngine) -> None:
+    half = DiffusersEngine(replace(settings, precision="bfloat16"))
+    half.load(tiny_card, lambda *_: None)
+    assert half.describe() == "CPU, bfloat16" and engine.describe() == "CPU, float32"
+    run, full = run_of(half, tiny_card), run_of(engine, tiny_card)
+    assert run.model.unet.dtype == torch.bfloat16
+    left, right = latents_of(run), latents_of(full)
+    assert left.dtype == torch.float32
+    assert (left - right).abs().mean() < 0.05 * right.abs().mean()
+    assert run.finish()[0].size == (64, 64)
+
+
+def test_impossible_devices_are_one_sentence() -> None:
+    assert choose_device("cpu").type == "cpu"
+    if not torch.cuda.is_available():
+        with pytest.raises(StudioError, match="device: cuda is not available here; use .*cpu"):
+            choose_device("cuda")
+    with pytest.raises(StudioError, match="precision: float16 is not fit for a CPU"):
+        place(torch.device("cpu"), "float16", parameters=1)
+
+
+def test_small_models_stay_in_float32_on_a_cpu() -> None:
+    assert place(torch.device("cpu"), "auto", parameters=10_000_000).dtype == torch.float32
+    assert place(torch.device("cpu"), "bfloat16", parameters=10_000_000).dtype == torch.bfloat16
+
+
+def test_out_of_memory_is_explained() -> None:
+    with pytest.raises(OutOfMemory, match="CPU ran out of memory while drawing") as caught, memory_explained(torch.device("cpu"), doing="drawing"):
+        torch.empty(2**50)
+    assert caught.value.hint
+    assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    with pytest.raises(RuntimeError, match="other"), memory_explained(torch.device("cpu"), doing="drawing"):
+        raise RuntimeError("other")
