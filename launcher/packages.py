@@ -30,6 +30,10 @@ MEANINGS = (
         r"Permission denied|Errno 13|Read-only file system",
         "The folder for packages cannot be written to; put the studio into a folder of yours.",
     ),
+    (
+        r"requirement (\S+) \(from versions: none\)",
+        "No release of {} was found; check the network connection (or proxy), or try another Python from 3.11 on.",
+    ),
     (r"No matching distribution found for (\S+)", "No release of {} fits this Python on this machine; try another Python from 3.11 on."),
 )
 

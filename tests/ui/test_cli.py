@@ -1,0 +1,145 @@
+"""The command line on the fake engine, as a person runs it: exit codes, sentences, files."""
+
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from studio import GenerationRequest, read_metadata, schedulers
+from studio.cli import generate_parser, main
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = [sys.executable, str(ROOT / "launch.py"), "--here"]
+
+
+def generate(folder: Path, *arguments: str) -> int:
+    return main(["generate", "--engine", "fake", "--data-dir", str(folder / "data"), *arguments])
+
+
+@contextmanager
+def started(*arguments: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    pipe = subprocess.PIPE
+    with subprocess.Popen([*COMMAND, *arguments], cwd=folder, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_picture_is_written_with_its_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out.png"
+    assert generate(tmp_path, "a red sphere", "--seed", "7", "--steps", "3", "--guidance-scale", "2.5", "--out", str(out)) == 0
+    request = read_metadata(out)
+    assert (request.prompt, request.seed, request.steps, request.guidance_scale) == ("a red sphere", 7, 3, 2.5)
+    told = capsys.readouterr()
+    assert told.out == f"{out}\n"
+    assert "step 3 of 3" in told.err
+    assert "it/s" in told.err
+
+
+def test_a_batch_becomes_numbered_files_each_with_its_seed(tmp_path: Path) -> None:
+    assert generate(tmp_path, "", "--seed=-1", "--steps", "1", "--batch-size", "2", "--out", str(tmp_path / "out.jpg")) == 0
+    first, second = (read_metadata(tmp_path / f"out-{number}.jpg").seed for number in (1, 2))
+    assert second == (first + 1) % 2**32
+    assert not (tmp_path / "out.jpg").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("--steps 0", "steps must be a whole number from 1 to 150, not 0."),
+        ("--steps 2.5", "steps must be a whole number from 1 to 150, not 2.5."),
+        ("--steps many", "steps must be a whole number from 1 to 150, not 'many'."),
+        ("--width 7 --height 9999", "width must be a multiple of 8 from 64 to 2048, not 7."),
+        ("--guidance-scale nan", "guidance_scale must be a number from 1 to 30, not nan."),
+        ("--guidance-scale -inf", "guidance_scale must be a number from 1 to 30, not -inf."),
+        ("--batch-size 10000", "batch_size must be a whole number from 1 to 8, not 10000."),
+        ("--seed 36893488147419103232", "seed must be a whole number from -1 to 4294967295, not 36893488147419103232."),
+        ("--scheduler Eulr", "scheduler: 'Eulr' is no scheduler; use one of the 48 names listed, such as \"Euler\"."),
+        ("--out nowhere/x.png", "--out: the folder nowhere does not exist; make it first."),
+        ("--out x.gif", "--out: x.gif must end in .png, .jpg, .jpeg or .webp."),
+        ("--stepz 3", "unrecognized arguments: --stepz 3; see --help."),
+        ("--data-dir pyproject.toml", "--data-dir must be a folder, and pyproject.toml is a file."),
+    ],
+)
+def test_bad_input_is_one_sentence(options: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(ROOT)
+    assert main(["generate", "--engine", "fake", "a sphere", *options.split()]) == 2
+    assert capsys.readouterr() == ("", told + "\n")
+
+
+def test_an_unknown_choice_lists_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["generate", "x", "--engine", "other"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("--engine invalid choice: 'other'")
+    assert "diffusers" in told
+    assert told.count("\n") == 1
+
+
+def test_a_long_prompt_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert generate(tmp_path, "a" * 100_000) == 2
+    assert capsys.readouterr().err == "prompt has 100,000 characters; it must be a text of at most 10,000 characters.\n"
+
+
+@pytest.mark.parametrize("prompt", ["🟥 a sphere 🙂", "كرة حمراء على العشب", "--a line\nand another"])
+def test_unusual_prompts_reach_the_picture(prompt: str, tmp_path: Path) -> None:
+    out = tmp_path / "out.png"
+    assert generate(tmp_path, "--steps", "1", "--negative-prompt", "-dashes", "--out", str(out), "--", prompt) == 0
+    assert (read_metadata(out).prompt, read_metadata(out).negative_prompt) == (prompt, "-dashes")
+
+
+@pytest.mark.parametrize("options", ["--host 0.0.0.0", "--host 192.168.1.2", "--port 0", "--port 65536", "--port x", "--share"])
+def test_the_page_is_for_this_machine_only(options: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--engine", "fake", *options.split()]) == 2
+    told = capsys.readouterr().err
+    assert options.split(maxsplit=1)[0] in told
+    assert told.count("\n") == 1
+
+
+def test_every_field_of_the_request_has_its_option() -> None:
+    options = {option for action in generate_parser()._actions for option in action.option_strings}
+    assert {f"--{name.replace('_', '-')}" for name in GenerationRequest.model_fields} - options == {"--prompt"}
+
+
+def test_generate_takes_no_gradio(tmp_path: Path) -> None:
+    code = "import sys; from studio.cli import main; code = main(sys.argv[1:]); assert 'gradio' not in sys.modules; sys.exit(code)"
+    ran = [sys.executable, "-c", code, "generate", "x", "--engine", "fake", "--steps", "1", "--out", str(tmp_path / "x.png")]
+    assert subprocess.run(ran, cwd=ROOT, capture_output=True, check=False).returncode == 0
+
+
+def test_ctrl_c_stops_the_run(tmp_path: Path) -> None:
+    with started("generate", "x", "--engine", "fake", "--steps", "150", folder=tmp_path) as process:
+        assert process.stderr is not None
+        process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert told.endswith("Stopped.\n")
+    assert "Traceback" not in told
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_page_answers_on_the_next_free_port(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with started("--engine", "fake", "--port", str(port), "--data-dir", str(tmp_path), folder=tmp_path) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == f"Port {port} is taken, so another one is used.\n"
+            address = process.stdout.readline().split()[4]
+            with urllib.request.urlopen(address, timeout=10) as answer:
+                assert answer.status == 200
+
+
+def test_what_is_written_opens_as_a_picture(tmp_path: Path) -> None:
+    assert generate(tmp_path, "x", "--steps", "1", "--width", "128", "--out", str(tmp_path / "x.webp")) == 0
+    with Image.open(tmp_path / "x.webp") as picture:
+        assert picture.size == (128, 256)
