@@ -104,9 +104,7 @@ _ROWS = (
         description="levels optimised for Stable Diffusion; good at 10 steps",
         timesteps=_AYS_TIMESTEPS,
     ),
-    replace(
-        _MULTISTEP, name="DPM++ 2M Lu", description="the paper's own spacing; good at few steps", options={"use_lu_lambdas": True}
-    ),
+    replace(_MULTISTEP, name="DPM++ 2M Lu", description="the paper's own spacing; good at few steps", options={"use_lu_lambdas": True}),
     *_spaced(
         Row(name="UniPC", group="Fast", description="predicts and corrects; good from 10 steps", class_name="UniPCMultistepScheduler"),
         _KARRAS,

@@ -16,9 +16,9 @@ def make_tiny_model(folder: Path, *, prediction_type: str = "epsilon", **unet_op
         prediction_type: `epsilon` or `v_prediction`, as the scheduler's config says it.
         unet_options: keywords over the U-Net's config.
     """
-    import torch  # noqa: PLC0415  (unit tests import this module's siblings without torch)
-    from diffusers import AutoencoderKL, UNet2DConditionModel  # noqa: PLC0415
-    from transformers import CLIPTextConfig, CLIPTextModel  # noqa: PLC0415
+    import torch
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel
 
     folder.mkdir(parents=True, exist_ok=True)
     words = _write_tokenizer(folder / "tokenizer")

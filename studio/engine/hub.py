@@ -121,9 +121,9 @@ def _download(model_id: str, partial: Path, *, progress: Progress, endpoint: str
 
 def _bar(meter: _Meter) -> Any:
     """Return a tqdm class that shows nothing and reports bytes to the meter."""
-    from tqdm import tqdm  # noqa: PLC0415
+    from tqdm import tqdm  # type: ignore[import-untyped]  # noqa: PLC0415
 
-    class Bar(tqdm):  # type: ignore[type-arg]
+    class Bar(tqdm):
         # tqdm would start a thread that refreshes bars nobody sees.
         monitor_interval = 0
 
@@ -157,6 +157,8 @@ def _explained(model_id: str) -> Iterator[None]:
             f"{model_id} is not on this machine and the model hub cannot be reached; connect to the internet or name a model folder."
         ) from error
     except errors.HfHubHTTPError as error:
-        raise MissingWeights(f"The model hub did not give out {model_id} (status {error.response.status_code}); try again later.") from error
+        raise MissingWeights(
+            f"The model hub did not give out {model_id} (status {error.response.status_code}); try again later."
+        ) from error
     except OSError as error:
         raise MissingWeights(f"{model_id} could not be written to the data folder: {error.strerror or error}.") from error

@@ -1,6 +1,7 @@
 """Reads a checked model folder into modules: safetensors only, nothing from the internet, no code from the folder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,16 +132,16 @@ def _brief(error: Exception) -> str:
     return first if len(first) <= 120 else first[:117] + "..."
 
 
-class _quiet:
-    """Keeps the libraries' progress bars and tables out of the terminal while a model is read, and puts them back."""
-
-    def __enter__(self) -> None:
-        self._levels = diffusers.utils.logging.get_verbosity(), transformers.utils.logging.get_verbosity()
-        diffusers.utils.logging.set_verbosity_error()
-        transformers.utils.logging.set_verbosity_error()
-        transformers.utils.logging.disable_progress_bar()
-
-    def __exit__(self, *_: object) -> None:
-        diffusers.utils.logging.set_verbosity(self._levels[0])
-        transformers.utils.logging.set_verbosity(self._levels[1])
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the libraries' progress bars and tables out of the terminal while a model is read, and put them back."""
+    levels = diffusers.utils.logging.get_verbosity(), transformers.utils.logging.get_verbosity()
+    diffusers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        diffusers.utils.logging.set_verbosity(levels[0])
+        transformers.utils.logging.set_verbosity(levels[1])
         transformers.utils.logging.enable_progress_bar()

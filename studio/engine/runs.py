@@ -87,7 +87,9 @@ class DiffusersRun:
         """
         if not bool(torch.isfinite(self.latents).all()):
             dtype = str(self.model.placement.dtype).removeprefix("torch.")
-            raise StudioError(f"The picture overflowed in {dtype}.", hint="Start the studio with --precision float32, or lower the guidance.")
+            raise StudioError(
+                f"The picture overflowed in {dtype}.", hint="Start the studio with --precision float32, or lower the guidance."
+            )
         with memory_explained(self.model.placement.device, doing="decoding the picture"):
             pictures = decode(self.model.vae, self.latents)
         if self.model.previewer:

@@ -3,7 +3,7 @@
 import io
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -73,7 +73,7 @@ class WatchedRun:
             raise ZeroDivisionError("a defect in the middle of a run")
         self.run.advance()
 
-    def preview(self) -> "object":
+    def preview(self) -> Callable[[], list[Image.Image]] | None:
         return self.run.preview()
 
     def finish(self) -> list[Image.Image]:

@@ -92,9 +92,7 @@ def hub(tiny_copy: Path) -> Iterator[Hub]:
         thread.join()
 
 
-def test_fetched_model_draws_the_same(
-    hub: Hub, tmp_path: Path, settings: Settings, engine: DiffusersEngine, tiny_card: ModelCard
-) -> None:
+def test_fetched_model_draws_the_same(hub: Hub, tmp_path: Path, settings: Settings, engine: DiffusersEngine, tiny_card: ModelCard) -> None:
     (hub.folder / "unet" / "diffusion_pytorch_model.bin").write_bytes(b"pickle")
     (hub.folder / "run_me.py").write_text("raise SystemExit")
     heard: list[tuple[float, str]] = []

@@ -23,7 +23,10 @@ def delete(name: str) -> Callable[[Path], None]:
 
 
 def write(name: str, data: bytes) -> Callable[[Path], None]:
-    return lambda folder: (folder / name).write_bytes(data) and None
+    def apply(folder: Path) -> None:
+        (folder / name).write_bytes(data)
+
+    return apply
 
 
 def cut(name: str, keep: float) -> Callable[[Path], None]:
@@ -110,11 +113,13 @@ def test_switching_models_frees_the_first(settings: Settings, tiny_card: ModelCa
 
 
 def test_half_precision_files_load(tiny_copy: Path, settings: Settings, tiny_card: ModelCard) -> None:
-    from safetensors.torch import load_file, save_file  # noqa: PLC0415
+    from safetensors.torch import load_file, save_file
 
     for part, stem in (("unet", "diffusion_pytorch_model"), ("vae", "diffusion_pytorch_model"), ("text_encoder", "model")):
         file = tiny_copy / part / f"{stem}.safetensors"
-        save_file({key: value.half() for key, value in load_file(file).items()}, file.with_name(f"{stem}.fp16.safetensors"), {"format": "pt"})
+        save_file(
+            {key: value.half() for key, value in load_file(file).items()}, file.with_name(f"{stem}.fp16.safetensors"), {"format": "pt"}
+        )
         file.unlink()
     card = replace(tiny_card, name="Half", path=tiny_copy)
     engine = DiffusersEngine(settings)
@@ -141,7 +146,7 @@ def test_bfloat16_draws_nearly_the_same(settings: Settings, tiny_card: ModelCard
 def test_impossible_devices_are_one_sentence() -> None:
     assert choose_device("cpu").type == "cpu"
     if not torch.cuda.is_available():
-        with pytest.raises(StudioError, match="device: cuda is not available here; use .*cpu"):
+        with pytest.raises(StudioError, match=r"device: cuda is not available here; use .*cpu"):
             choose_device("cuda")
     with pytest.raises(StudioError, match="precision: float16 is not fit for a CPU"):
         place(torch.device("cpu"), "float16", parameters=1)
@@ -153,7 +158,10 @@ def test_small_models_stay_in_float32_on_a_cpu() -> None:
 
 
 def test_out_of_memory_is_explained() -> None:
-    with pytest.raises(OutOfMemory, match="CPU ran out of memory while drawing") as caught, memory_explained(torch.device("cpu"), doing="drawing"):
+    with (
+        pytest.raises(OutOfMemory, match="CPU ran out of memory while drawing") as caught,
+        memory_explained(torch.device("cpu"), doing="drawing"),
+    ):
         torch.empty(2**50)
     assert caught.value.hint
     assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
