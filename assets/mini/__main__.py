@@ -80,7 +80,8 @@ def main() -> None:
             table = measure(chosen.count, getattr(torch, chosen.dtype))
             print(table)
             if chosen.save:
-                MEASURES.write_text(f"# Measures of the base\n\n`python -m assets.mini evaluate --count {chosen.count}` ({chosen.dtype}):\n\n{table}\n")
+                how = f"`python -m assets.mini evaluate --count {chosen.count}` ({chosen.dtype})"
+                MEASURES.write_text(f"# Measures of the base\n\n{how}:\n\n{table}\n", encoding="utf-8")
         case _:
             from .evaluate.sheet import write_sheet
 

@@ -1,4 +1,4 @@
-"""Writes `base/`: a stock StableDiffusionPipeline folder in fp16, each part replaced in one rename so that readers never see half a file."""
+"""Writes `base/`: a stock StableDiffusionPipeline folder in fp16; each part is replaced by a rename, so readers never see half a file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def export(member: str, model: Any, base: Path = BASE) -> None:
     shutil.rmtree(fresh, ignore_errors=True)
     if isinstance(model, nn.Module):
         state = {name: value.detach().clone() for name, value in model.state_dict().items()}
-        model.to(torch.float16).save_pretrained(fresh)  # pyright: ignore
+        model.to(torch.float16).save_pretrained(fresh)
         model.to(torch.float32).load_state_dict(state)
     else:
         model.save_pretrained(fresh)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 from .world.captions import words_of_the_world
@@ -11,11 +12,12 @@ from .world.captions import words_of_the_world
 START, END = "<|startoftext|>", "<|endoftext|>"
 LIMIT = 77
 PLAIN = (
-    "of with in on at by to is are and or not no very more less its it that this these one two three four some many cat dog bird tree house"
-    " car boat mountain sea lake river sky cloud clouds sun moon stars water fire forest garden city street road flower woman child girl boy"
-    " face hand eye dark bright warm cold soft hard light shadow reflection clean sharp blurry bad low worst ugly deformed extra text watermark"
-    " style art artist drawing sketch clay neon pixel ink lines glass metal wood paper plastic gray grey brown silver background foreground"
-    " landscape portrait wide close up view shot camera lens film cinematic realistic photo photograph illustration digital concept trending"
+    "of with in on at by to is are and or not no very more less its it that this these one two three four some many cat dog"
+    " bird tree house car boat mountain sea lake river sky cloud clouds sun moon stars water fire forest garden city street"
+    " road flower woman child girl boy face hand eye dark bright warm cold soft hard light shadow reflection clean sharp"
+    " blurry bad low worst ugly deformed extra text watermark style art artist drawing sketch clay neon pixel ink lines glass"
+    " metal wood paper plastic gray grey brown silver background foreground landscape portrait wide close up view shot camera"
+    " lens film cinematic realistic photo photograph illustration digital concept trending"
 )
 
 
@@ -37,7 +39,7 @@ def learn_merges(words: Counter[str]) -> list[tuple[str, str]]:
     while True:
         pairs: Counter[tuple[str, str]] = Counter()
         for word, parts in splits.items():
-            for pair in zip(parts, parts[1:], strict=False):
+            for pair in pairwise(parts):
                 pairs[pair] += words[word]
         if not pairs:
             return merges

@@ -16,7 +16,7 @@ from ..world.render import render
 from ..world.scene import Scene
 from .measures import both_right, colour_right, main_thing, placed_right, shape_right, share
 from .prompts import Ask, asks
-from .sampling import GUIDANCE, Settings, draw, load_pipeline
+from .sampling import GUIDANCE, STEPS, Settings, draw, load_pipeline
 
 CURVE = (1.0, 2.0, 3.5, 5.0, 7.5)
 Test = Callable[[Scene, Verdict], bool]
@@ -42,8 +42,9 @@ class Seen:
 
     def share(self, test: Test) -> tuple[float, float]:
         """Share of pictures that pass: generated, rendered."""
-        pairs = [(test(ask.scene, made), test(ask.scene, drawn)) for ask, made, drawn in zip(self.asks, self.made, self.rendered, strict=True)]
-        return share([pair[0] for pair in pairs]), share([pair[1] for pair in pairs])
+        scenes = [ask.scene for ask in self.asks]
+        made = [test(scene, verdict) for scene, verdict in zip(scenes, self.made, strict=True)]
+        return share(made), share([test(scene, verdict) for scene, verdict in zip(scenes, self.rendered, strict=True)])
 
 
 def _percent(value: float) -> str:
@@ -134,8 +135,10 @@ def preview_row(pipeline: Any, wanted: list[Ask]) -> Row:
 
     tiny: Any = AutoencoderTiny.from_pretrained(BASE / "preview_decoder")
     generators = [torch.Generator("cpu").manual_seed(ask.seed) for ask in wanted]
-    latents = pipeline([ask.prompt for ask in wanted], num_inference_steps=20, guidance_scale=GUIDANCE, generator=generators, output_type="latent").images
-    return Row("preview decoder against the autoencoder", ">= 25 dB", f"{preview_quality(pipeline.vae, tiny, latents):.1f} dB", "-")
+    prompts = [ask.prompt for ask in wanted]
+    made = pipeline(prompts, num_inference_steps=STEPS, guidance_scale=GUIDANCE, generator=generators, output_type="latent")
+    found = f"{preview_quality(pipeline.vae, tiny, made.images):.1f} dB"
+    return Row("preview decoder against the autoencoder", ">= 25 dB", found, "-")
 
 
 def measure(count: int, dtype: torch.dtype = torch.float32) -> str:

@@ -51,6 +51,4 @@ class Judge(nn.Module):
         up = self.up1(torch.cat([functional.interpolate(up, scale_factor=2.0), half], 1))
         pixels = self.pixels(self.up0(torch.cat([functional.interpolate(up, scale_factor=2.0), fine], 1)))
         whole = self.whole(torch.cat([deep[:, :, :3].mean((2, 3)), deep[:, :, 3:].mean((2, 3))], 1))
-        return Scores(
-            pixels[:, : len(SHAPE_NAMES)], pixels[:, len(SHAPE_NAMES) :], whole[:, : len(GROUNDS)], whole[:, len(GROUNDS) :]
-        )
+        return Scores(pixels[:, : len(SHAPE_NAMES)], pixels[:, len(SHAPE_NAMES) :], whole[:, : len(GROUNDS)], whole[:, len(GROUNDS) :])

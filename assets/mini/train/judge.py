@@ -1,4 +1,4 @@
-"""Stage `judge`: trains the judge on renderings, roughened (blur, noise, light, the autoencoder's own smear) so that generated pictures are in reach."""
+"""Stage `judge`: trains the judge on renderings, roughened by blur, noise, light and the autoencoder's smear."""
 
 from __future__ import annotations
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from .muon import Muon, split
+
 SAVE_EVERY = 120.0
 
 
@@ -43,7 +45,7 @@ class Average:
         decay = min(self.decay, (1 + step) / (10 + step))
         with torch.no_grad():
             fresh = [value.float() for value in module.state_dict().values()]
-            torch._foreach_lerp_(list(self.weights.values()), fresh, 1 - decay)  # pyright: ignore
+            torch._foreach_lerp_(list(self.weights.values()), fresh, 1 - decay)
 
 
 def learn(module: nn.Module, loss_of: Callable[[int], Tensor], pace: Pace, run: Path, name: str) -> dict[str, Tensor]:
@@ -52,24 +54,26 @@ def learn(module: nn.Module, loss_of: Callable[[int], Tensor], pace: Pace, run: 
     `loss_of(step)` computes the loss on a fresh batch, seeded by the step number. Every two minutes the state is saved and the averaged
     weights are written to `<run>/<name>-average.pt`; the curve goes to `<run>/<name>.csv`.
     """
-    optimiser = torch.optim.AdamW(module.parameters(), lr=pace.rate, betas=(0.9, 0.98), weight_decay=1e-3)
+    matrices, others = split(module)
+    optimisers = (Muon(matrices, pace.rate), torch.optim.AdamW(others, lr=pace.rate, betas=(0.9, 0.98), weight_decay=0))
     average = Average(module, pace.average)
     path, step, spent = run / f"{name}.pt", 0, 0.0
     if path.exists():
         state = torch.load(path, weights_only=True)
         module.load_state_dict(state["module"])
-        optimiser.load_state_dict(state["optimiser"])
+        for optimiser, kept in zip(optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(kept)
         average.weights, step, spent = state["average"], state["step"], state["spent"]
     saved = last = time.monotonic()
     smooth = 0.0
     while spent < pace.minutes * 60:
-        for group in optimiser.param_groups:
+        for group in (group for optimiser in optimisers for group in optimiser.param_groups):
             group["lr"] = pace.rate_at(spent / (pace.minutes * 60))
         loss = loss_of(step)
-        optimiser.zero_grad(set_to_none=True)
+        module.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
-        optimiser.step()
+        for optimiser in optimisers:
+            optimiser.step()
         step += 1
         average.update(module, step)
         smooth = loss.item() if smooth == 0 else 0.98 * smooth + 0.02 * loss.item()
@@ -80,10 +84,9 @@ def learn(module: nn.Module, loss_of: Callable[[int], Tensor], pace: Pace, run: 
                 curve.write(f"{step},{spent:.0f},{smooth:.5f}\n")
         if now - saved > SAVE_EVERY or spent >= pace.minutes * 60:
             saved = now
-            _save(
-                path,
-                {"module": module.state_dict(), "optimiser": optimiser.state_dict(), "average": average.weights, "step": step, "spent": spent},
-            )
+            state = {"module": module.state_dict(), "average": average.weights}
+            kept = [optimiser.state_dict() for optimiser in optimisers]
+            _save(path, {**state, "optimisers": kept, "step": step, "spent": spent})
             _save(run / f"{name}-average.pt", average.weights)
     return average.weights
 

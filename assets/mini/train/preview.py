@@ -26,7 +26,7 @@ def small(picture: Tensor) -> Tensor:
 
 
 def train_preview(run: Path, minutes: float) -> AutoencoderTiny:
-    """Train on cached latents; the wanted picture is the rendering, which the autoencoder's output is close to. Writes `<run>/preview_decoder`."""
+    """Train on cached latents towards the renderings, which the autoencoder's output is close to. Writes `<run>/preview_decoder`."""
     torch.manual_seed(4)
     tiny = new_preview_decoder()
     latents = np.load(run / "latents-train.npy", mmap_mode="r")

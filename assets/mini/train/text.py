@@ -85,7 +85,7 @@ def train_text(run: Path, minutes: float) -> CLIPTextModel:
             scores = reader(token_ids(tokenizer, [caption.text for caption in captions]))
         return torch.stack([functional.cross_entropy(score.float(), wanted[:, index]) for index, score in enumerate(scores)]).mean()
 
-    reader.load_state_dict(learn(reader, loss_of, Pace(minutes, 1.5e-3, warm=0.06, average=0.99), run, "text"))
+    reader.load_state_dict(learn(reader, loss_of, Pace(minutes, 1e-3, warm=0.05, average=0.99), run, "text"))
     reader.encoder.save_pretrained(run / "text_encoder")
     (run / "text-accuracy.txt").write_text(f"{slot_accuracy(reader, tokenizer):.4f}\n")
     return reader.encoder

@@ -1,4 +1,4 @@
-"""Stages `latents` and `unet`: pictures become latents once, then the denoiser learns on them with captions written afresh at every step."""
+"""Stages `latents` and `unet`: pictures become latents once, then the denoiser learns on them, with captions written afresh each step."""
 
 from __future__ import annotations
 
@@ -26,15 +26,16 @@ GAMMA = 5.0
 CHUNK = 100
 
 
-def encode_latents(run: Path, part: str = "train") -> None:
-    """Write `<run>/latents-<part>.npy`, float16 (N, 12, 16, 16): the means of the autoencoder's posterior. Resumes by chunk."""
+def encode_latents(run: Path, limit: int = 22_000, part: str = "train") -> None:
+    """Write `<run>/latents-<part>.npy`, float16 (N, 12, 16, 16): the means of the autoencoder's posterior. Resumes by chunk;
+    the U-Net may already train on what is there."""
     vae = cast("AutoencoderKL", AutoencoderKL.from_pretrained(run / "vae")).eval().to(memory_format=torch.channels_last)
     path, marker, count = run / f"latents-{part}.npy", run / f"latents-{part}.done", COUNTS[part]
     if not path.exists():
         np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=(count, CHANNELS, LATENT, LATENT)).flush()
     latents = np.load(path, mmap_mode="r+")
     first = int(marker.read_text()) if marker.exists() else 0
-    for start in range(first, count, CHUNK):
+    for start in range(first, min(limit, count), CHUNK):
         raw = torch.from_numpy(np.asarray(pictures(run, part)[start : start + CHUNK])).permute(0, 3, 1, 2).float() / 127.5 - 1
         rows: list[Tensor] = []
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
