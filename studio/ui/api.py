@@ -5,12 +5,12 @@ From Python: `gradio_client.Client(address).predict({"prompt": "a red sphere", "
 
 import asyncio
 import secrets
+import shutil
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from studio import metadata
 from studio.errors import StudioError
 from studio.events import Cancelled, Failed, Finished
 from studio.jobs import Job
@@ -18,6 +18,8 @@ from studio.request import GenerationRequest
 from studio.service import Studio
 
 LOOK_EVERY = 0.02
+# A caller fetches its files at once; older ones are removed so that the folder does not grow.
+KEPT_FOLDERS = 32
 
 
 def add(studio: Studio, folder: Path) -> None:
@@ -61,5 +63,7 @@ async def _finish(studio: Studio, job: Job, folder: Path) -> dict[str, Any]:
 def _write(job: Job, folder: Path) -> list[Path]:
     place = folder / job.id
     place.mkdir(parents=True)
+    for old in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime)[:-KEPT_FOLDERS]:
+        shutil.rmtree(old, ignore_errors=True)
     result = job.result()
-    return [metadata.save(image, made, place / f"{i}.png") for i, (image, made) in enumerate(zip(result.images, result.requests, strict=True))]
+    return [result.save(i, place / f"{i}.png") for i in range(len(result.images))]

@@ -26,7 +26,9 @@ _STAGE = """
 <section class="stage" data-part="stage" data-phase="empty" aria-label="Picture">
   <div class="canvas">
     <div class="picture" data-part="picture">
-      <div class="empty" data-part="empty"><b>Your picture forms here</b><span>Press Generate, or Ctrl+Enter anywhere on the page.</span></div>
+      <div class="empty" data-part="empty">
+        <b>Your picture forms here</b><span>Press Generate, or Ctrl+Enter anywhere on the page.</span>
+      </div>
       <div class="final" data-part="final" hidden></div>
       <img class="preview" data-part="preview" alt="" hidden>
       <span class="badge" data-part="badge" hidden></span>

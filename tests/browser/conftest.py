@@ -1,0 +1,75 @@
+"""A real Chromium that can reach nothing but this machine, and pages in contexts of their own."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+
+from tests.served import Served, served_fake
+
+QUIET = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run", "--disable-gpu"]
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+@dataclass
+class Visit:
+    """One visitor's browser context, what it asked for and what went wrong in it."""
+
+    context: BrowserContext
+    page: Page
+    outside: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def note_request(self, request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme in ("http", "https", "ws", "wss") and parts.hostname not in LOOPBACK:
+            self.outside.append(request.url)
+
+
+Open = Callable[..., Visit]
+
+
+@pytest.fixture(scope="session")
+def browser(browser_path: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def slow_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The page over a fake engine that takes its time, as a model does."""
+    with served_fake(tmp_path_factory.mktemp("studio"), step_seconds=0.15) as page:
+        yield page
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Open]:
+    """Opens an address in a new context and waits until the page can be used."""
+    contexts: list[BrowserContext] = []
+
+    def open_page(address: str, *, width: int = 1440, height: int = 900, theme: str = "dark") -> Visit:
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme="light" if theme == "light" else "dark")
+        contexts.append(context)
+        made = Visit(context, context.new_page())
+        made.page.on("request", made.note_request)
+        made.page.on("requestfailed", lambda request: made.failed.append(f"{request.url} {request.failure}"))
+        made.page.on("pageerror", lambda error: made.errors.append(str(error)))
+        made.page.on("console", lambda message: made.errors.append(message.text) if message.type == "error" else None)
+        made.page.goto(address)
+        ready(made.page)
+        return made
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def ready(page: Page) -> None:
+    """Wait until the form is there and the header knows the model."""
+    page.wait_for_selector("#prompt")
+    page.wait_for_function("document.querySelector('#model')?.options.length > 0")

@@ -1,0 +1,168 @@
+"""The main job in a real browser: prompt, live previews, picture, Stop, reload, visitors apart."""
+
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from studio import app, read_metadata
+from studio.settings import ROOT, Settings
+from tests.browser.conftest import Open, Visit, ready
+from tests.served import Served, served
+
+pytestmark = pytest.mark.browser
+
+# Notes every preview and every moment in which the stage shows no picture although it had one.
+WATCH = """() => {
+  window.seenPreviews = new Set(); window.gaps = 0; window.boxes = new Set();
+  const preview = document.querySelector('[data-part=preview]'), final = document.querySelector('[data-part=final]');
+  let had = false;
+  const look = () => {
+    if (!preview.hidden && preview.src) window.seenPreviews.add(preview.src);
+    const shows = (!preview.hidden && preview.complete && preview.naturalWidth > 0) || (!final.hidden && final.childElementCount > 0);
+    if (had && !shows) window.gaps += 1;
+    had = had || shows;
+    if (had) { const box = document.querySelector('[data-part=picture]').getBoundingClientRect(); window.boxes.add(`${box.width} ${box.height}`); }
+    requestAnimationFrame(look);
+  };
+  look();
+}"""
+FINAL = "[data-part=final]:not([hidden]) img"
+
+
+def generate(page: Page, prompt: str) -> None:
+    page.fill("#prompt", prompt)
+    page.click("#generate")
+
+
+def finished(page: Page) -> None:
+    page.wait_for_selector('[data-phase="done"]', timeout=120_000)
+    page.wait_for_selector(FINAL)
+
+
+def pixels(page: Page) -> bytes:
+    """The shown picture's own pixels."""
+    data = page.evaluate(
+        f"async () => [...new Uint8Array(await (await fetch(document.querySelector('{FINAL}').src)).arrayBuffer())]"
+    )
+    return Image.open(io.BytesIO(bytes(data))).tobytes()
+
+
+def clean(visited: Visit) -> None:
+    assert (visited.outside, visited.failed, visited.errors) == ([], [], [])
+
+
+def watch_a_picture_form(visited: Visit, prompt: str) -> None:
+    page = visited.page
+    page.evaluate(WATCH)
+    generate(page, prompt)
+    finished(page)
+    assert page.evaluate("window.seenPreviews.size") >= 10
+    assert page.evaluate("window.gaps") == 0
+    assert page.evaluate("window.boxes.size") == 1
+    expect(page.locator("[data-part=left]")).to_contain_text("done in")
+    clean(visited)
+
+
+def test_a_picture_forms_live(slow_page: Served, visit: Open) -> None:
+    watch_a_picture_form(visit(slow_page.address), "a large red sphere on grass during the day")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not list((ROOT / "assets/mini/base/unet").glob("*.safetensors")), reason="the embedded model has no weights here")
+def test_a_picture_forms_live_with_the_embedded_model(tmp_path: Path, visit: Open) -> None:
+    settings = Settings(data_dir=tmp_path)
+    with served(app.build(settings), settings) as page:
+        visited = visit(page.address)
+        visited.page.wait_for_selector('header[data-model="ready"]', timeout=120_000)
+        watch_a_picture_form(visited, "a large red sphere on grass during the day")
+
+
+def test_the_download_carries_the_request(slow_page: Served, visit: Open, tmp_path: Path) -> None:
+    page = visit(slow_page.address).page
+    page.fill("#steps", "3")
+    page.fill("#seed", "77")
+    generate(page, "a blue cube on snow")
+    finished(page)
+    with page.expect_download() as download:
+        page.click("[data-part=download]")
+    path = tmp_path / download.value.suggested_filename
+    download.value.save_as(path)
+    made = read_metadata(path)
+    assert (made.prompt, made.seed, made.steps, path.name) == ("a blue cube on snow", 77, 3, "studio-77.png")
+
+
+def test_stop_ends_the_run_and_keeps_what_was_seen(slow_page: Served, visit: Open) -> None:
+    page = visit(slow_page.address).page
+    page.fill("#steps", "150")
+    generate(page, "a red cone")
+    page.wait_for_selector("[data-part=preview]:not([hidden])")
+    page.click("#stop")
+    page.wait_for_selector('[data-phase="stopped"]')
+    expect(page.locator("[data-part=left]")).to_contain_text("stopped after step")
+    expect(page.locator("[data-part=badge]")).to_contain_text("stopped · step")
+    expect(page.locator("[data-part=preview]")).to_be_visible()
+    expect(page.locator("#stop")).to_be_disabled()
+
+
+def test_a_batch_is_shown_whole_and_one_by_one(slow_page: Served, visit: Open) -> None:
+    page = visit(slow_page.address).page
+    page.fill("#steps", "2")
+    page.fill("#batch_size", "4")
+    page.fill("#seed", "5")
+    generate(page, "a green torus")
+    finished(page)
+    expect(page.locator(FINAL)).to_have_count(4)
+    tiles = page.locator("[data-part=strip] button")
+    expect(tiles).to_have_count(5)
+    tiles.nth(3).click()
+    expect(page.locator(FINAL)).to_have_count(1)
+    expect(page.locator("[data-part=reuse]")).to_have_text("Reuse seed 7")
+    page.click("[data-part=reuse]")
+    expect(page.locator("#seed")).to_have_value("7")
+
+
+def test_two_visitors_do_not_see_each_other(slow_page: Served, visit: Open) -> None:
+    one, two = visit(slow_page.address), visit(slow_page.address)
+    for visited, prompt, seed in ((one, "a red sphere", "1"), (two, "a blue cube", "2")):
+        visited.page.fill("#steps", "8")
+        visited.page.fill("#seed", seed)
+        generate(visited.page, prompt)
+    for visited, prompt in ((one, "a red sphere, seed 1"), (two, "a blue cube, seed 2")):
+        finished(visited.page)
+        expect(visited.page.locator(FINAL)).to_have_attribute("alt", prompt)
+        expect(visited.page.locator("[data-part=strip] button")).to_have_count(1)
+    assert pixels(one.page) != pixels(two.page)
+    third = visit(slow_page.address)
+    expect(third.page.locator("[data-part=empty]")).to_be_visible()
+    clean(one)
+    clean(two)
+
+
+def test_a_reload_goes_on_with_the_run_and_keeps_the_form(slow_page: Served, visit: Open) -> None:
+    page = visit(slow_page.address).page
+    page.fill("#steps", "30")
+    generate(page, "a purple cylinder")
+    page.wait_for_selector("[data-part=preview]:not([hidden])")
+    page.reload()
+    ready(page)
+    expect(page.locator("#prompt")).to_have_value("a purple cylinder")
+    expect(page.locator("#steps")).to_have_value("30")
+    page.wait_for_selector("[data-part=preview]:not([hidden])")
+    finished(page)
+    page.reload()
+    ready(page)
+    page.wait_for_selector(FINAL)
+
+
+def test_generate_while_one_runs_adds_to_the_queue(slow_page: Served, visit: Open) -> None:
+    page = visit(slow_page.address).page
+    page.fill("#steps", "12")
+    generate(page, "first")
+    page.wait_for_selector('[data-phase="running"]')
+    generate(page, "second")
+    expect(page.locator("[data-part=right]")).to_contain_text("1 more of yours waiting")
+    expect(page.locator("[data-part=strip] button")).to_have_count(2, timeout=60_000)
+    assert "second" in (page.locator(FINAL).get_attribute("alt") or "")

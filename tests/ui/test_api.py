@@ -1,0 +1,87 @@
+"""The endpoint `/generate`: what comes back, and one sentence for every bad input."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+
+from studio import read_metadata
+from studio.request import GenerationRequest
+
+
+def test_pictures_come_back_as_files_with_their_requests(client: Client) -> None:
+    answer = client.predict({"prompt": "a red sphere", "seed": 7, "steps": 2, "batch_size": 2}, api_name="/generate")
+    assert [made["seed"] for made in answer["requests"]] == [7, 8]
+    paths = [Path(file["path"] if isinstance(file, dict) else file) for file in answer["images"]]
+    assert [read_metadata(path) for path in paths] == [GenerationRequest.parse(made) for made in answer["requests"]]
+
+
+def test_only_generate_is_offered(client: Client) -> None:
+    assert list(client.view_api(return_format="dict", print_info=False)["named_endpoints"]) == ["/generate"]
+
+
+def test_everything_is_optional(client: Client) -> None:
+    answer = client.predict({}, api_name="/generate")
+    assert answer["requests"][0]["prompt"] == ""
+
+
+@pytest.mark.parametrize("prompt", ["", "👩‍🚀🚀 naïve café", "كرة حمراء على العشب", "‏‪mixed ‮right-to-left"])
+def test_unusual_prompts_are_fine(client: Client, prompt: str) -> None:
+    answer = client.predict({"prompt": prompt, "steps": 1}, api_name="/generate")
+    assert answer["requests"][0]["prompt"] == prompt
+
+
+BAD = [
+    ({"prompt": "x" * 100_000}, "prompt has 100,000 characters; it must be a text of at most 10,000 characters."),
+    ({"steps": 0}, "steps must be a whole number from 1 to 150, not 0."),
+    ({"steps": "20"}, "steps must be a whole number from 1 to 150, not '20'."),
+    ({"steps": True}, "steps must be a whole number from 1 to 150, not True."),
+    ({"steps": 2.5}, "steps must be a whole number from 1 to 150, not 2.5."),
+    ({"width": 7, "height": 9999}, "width must be a multiple of 8 from 64 to 2048, not 7."),
+    ({"height": 9999}, "height must be a multiple of 8 from 64 to 2048, not 9999."),
+    ({"guidance_scale": 31}, "guidance_scale must be a number from 1 to 30, not 31"),
+    ({"scheduler": "Euler b"}, "scheduler: 'Euler b' is no scheduler; use one of the"),
+    ({"scheduler": None}, "scheduler must be a text"),
+    ({"batch_size": 10_000}, "batch_size must be a whole number from 1 to 8, not 10000."),
+    ({"seed": 2**64 + 1}, "seed must be a whole number from -1 to 4294967295, not 18446744073709551617."),
+    ({"prompt": ["a"]}, "prompt must be a text of at most 10,000 characters, not a list."),
+    ({"prompt": {"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}}}, ""),
+    ({"stepps": 3}, "'stepps' is no field of a request; did you mean steps?"),
+    ({"model": "../../etc"}, "model: '../../etc' is not here; choose one of: Fake."),
+    ([1, 2], "The request must be one JSON object"),
+    ("a red sphere", "The request must be one JSON object"),
+    (5, "The request must be one JSON object"),
+    (None, "The request must be one JSON object"),
+]
+
+
+@pytest.mark.parametrize(("data", "sentence"), BAD, ids=lambda value: str(value)[:30])
+def test_bad_input_is_one_sentence(http: httpx.Client, data: Any, sentence: str) -> None:
+    told = error_of(http, json.dumps({"data": [data]}))
+    assert told is None if not sentence else told is not None and told.startswith(sentence)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_numbers_that_are_none(http: httpx.Client, number: str) -> None:
+    told = error_of(http, f'{{"data": [{{"guidance_scale": {number}}}]}}')
+    assert told is None or told.startswith("guidance_scale must be a number from 1 to 30, not ")
+
+
+def test_the_client_raises_the_sentence(client: Client) -> None:
+    with pytest.raises(AppError, match="steps must be a whole number from 1 to 150, not 0"):
+        client.predict({"steps": 0}, api_name="/generate")
+
+
+def error_of(http: httpx.Client, body: str) -> str | None:
+    """Call the endpoint as any program may, and return the sentence of the error event, None when refused without one."""
+    asked = http.post("/gradio_api/call/generate", content=body, headers={"content-type": "application/json"})
+    if asked.status_code != 200:
+        return None
+    answer = http.get(f"/gradio_api/call/generate/{asked.json()['event_id']}").text
+    assert "event: error" in answer, answer
+    told = json.loads(answer.split("data: ", 1)[1].split("\n", 1)[0])
+    return told["error"] if isinstance(told, dict) else told
