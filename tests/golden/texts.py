@@ -1,0 +1,70 @@
+"""What the generated texts say now. `python -m tests.golden.write` writes them."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from studio import schedulers
+from studio.request import GenerationRequest, bounds
+
+ROOT = Path(__file__).resolve().parents[2]
+RENEWED_BY = "<!-- Written by `python -m tests.golden.write`; a test compares it with the code. -->"
+
+
+def texts() -> Mapping[Path, str]:
+    """Return every generated file and its content."""
+    return {
+        ROOT / "README.md": readme(),
+        ROOT / "docs" / "schedulers.md": schedulers_page(),
+        ROOT / "docs" / "request.md": request_page(),
+        ROOT / "tests" / "golden" / "request.schema.json": json.dumps(GenerationRequest.model_json_schema(), indent=2) + "\n",
+    }
+
+
+def readme() -> str:
+    """Return the README with the newest measures of Mini and the number of schedulers in it."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    measures = ROOT / "assets" / "mini" / "MEASURES.md"
+    table = measures.read_text(encoding="utf-8").partition("\n")[2].strip() if measures.exists() else "Not measured yet."
+    before, begin, rest = text.partition("<!-- mini-measures:begin -->\n")
+    _, end, after = rest.partition("<!-- mini-measures:end -->")
+    text = before + begin + table + "\n" + end + after
+    return re.sub(r"\[\d+ schedulers\]", f"[{len(schedulers.TABLE)} schedulers]", text)
+
+
+def schedulers_page() -> str:
+    """Return the table of schedulers as Markdown."""
+    lines = [
+        "# Schedulers",
+        "",
+        RENEWED_BY,
+        "",
+        "`evaluations` is how often the model is evaluated for n steps; progress and speed count these.",
+    ]
+    for group in dict.fromkeys(row.group for row in schedulers.TABLE.values()):
+        lines += ["", f"## {group}", "", "| name | | evaluations | noise added | diffusers class |", "|---|---|---|---|---|"]
+        lines += [
+            f"| {row.name} | {row.description} | {row.calls} | {'yes' if row.stochastic else 'no'} | `{row.class_name}` |"
+            for row in schedulers.TABLE.values()
+            if row.group == group
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def request_page() -> str:
+    """Return the fields of a request as Markdown."""
+    lines = [
+        "# The request",
+        "",
+        RENEWED_BY,
+        "",
+        "The fields of `GenerationRequest`: of the HTTP endpoint's JSON object, of the command line's options and of what a saved picture",
+        "carries. All are optional.",
+        "",
+        "| field | accepts | default | |",
+        "|---|---|---|---|",
+    ]
+    for name, field in GenerationRequest.model_fields.items():
+        lines.append(f"| `{name}` | {bounds(name)} | `{json.dumps(field.default)}` | {field.description or ''} |")
+    return "\n".join(lines) + "\n"
