@@ -43,6 +43,13 @@ def test_commands_use_options_that_exist() -> None:
     assert len(commands) > 5
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_run_modules_that_exist(page: Path) -> None:
+    modules = re.findall(r"python -m ((?:tests|assets|studio)[\w.]*)", page.read_text(encoding="utf-8"))
+    paths = [ROOT.joinpath(*module.split(".")) for module in modules]
+    assert [str(path) for path in paths if not path.with_suffix(".py").exists() and not (path / "__main__.py").exists()] == []
+
+
 def test_every_decision_is_listed() -> None:
     folder = ROOT / "docs" / "decisions"
     records = {path.name for path in folder.glob("0*.md")}
