@@ -74,9 +74,7 @@ def seed(field: str) -> gr.HTML:
 
 def choice(field: str, groups: Sequence[tuple[str, Sequence[dict[str, str]]]]) -> gr.HTML:
     """Return a picker of rows with `name`, `description` and `reason` (why it cannot be used), under headings."""
-    options = "".join(
-        f'<optgroup label="{escape(heading)}">{"".join(map(_option, rows))}</optgroup>' for heading, rows in groups
-    )
+    options = "".join(f'<optgroup label="{escape(heading)}">{"".join(map(_option, rows))}</optgroup>' for heading, rows in groups)
     body = f'<select data-part="input" id="{field}" aria-describedby="{field}-note">{options}</select>'
     note = f'<p class="help" data-part="note" id="{field}-note"></p>'
     return _field(field, "choice", _label(field, "") + body + note, groups=groups)
@@ -87,8 +85,8 @@ KINDS: dict[str, Callable[[str], gr.HTML]] = {"slider": slider, "number": number
 
 def _field(field: str, kind: str, body: str, **options: Any) -> gr.HTML:
     default = GenerationRequest.model_fields[field].default
-    place = {"elem_id": f"field-{field}", "elem_classes": ["field", kind]}
-    return html(body, script="field", value=default, field=field, kind=kind, **place, **options)
+    options |= {"field": field, "kind": kind, "elem_id": f"field-{field}", "elem_classes": ["field", kind]}
+    return html(body, script="field", value=default, **options)
 
 
 def _label(field: str, aside: str) -> str:

@@ -9,7 +9,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_pla
 
 from tests.served import Served, served_fake
 
-QUIET = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run", "--disable-gpu"]
+FLAGS = "no-sandbox disable-background-networking disable-component-update disable-sync no-first-run disable-gpu"
+QUIET = [f"--{flag}" for flag in FLAGS.split()]
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 

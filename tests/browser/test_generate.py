@@ -24,7 +24,8 @@ WATCH = """() => {
     const shows = (!preview.hidden && preview.complete && preview.naturalWidth > 0) || (!final.hidden && final.childElementCount > 0);
     if (had && !shows) window.gaps += 1;
     had = had || shows;
-    if (had) { const box = document.querySelector('[data-part=picture]').getBoundingClientRect(); window.boxes.add(`${box.width} ${box.height}`); }
+    const box = document.querySelector('[data-part=picture]').getBoundingClientRect();
+    if (had) window.boxes.add(`${box.width} ${box.height}`);
     requestAnimationFrame(look);
   };
   look();
@@ -44,9 +45,7 @@ def finished(page: Page) -> None:
 
 def pixels(page: Page) -> bytes:
     """The shown picture's own pixels."""
-    data = page.evaluate(
-        f"async () => [...new Uint8Array(await (await fetch(document.querySelector('{FINAL}').src)).arrayBuffer())]"
-    )
+    data = page.evaluate(f"async () => [...new Uint8Array(await (await fetch(document.querySelector('{FINAL}').src)).arrayBuffer())]")
     return Image.open(io.BytesIO(bytes(data))).tobytes()
 
 
