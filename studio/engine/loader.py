@@ -1,5 +1,6 @@
 """Reads a checked model folder into modules: safetensors only, nothing from the internet, no code from the folder."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from studio.ports import Progress
 from studio.settings import PrecisionName, PreviewName
 
 PREVIEW_DECODER = "preview_decoder"
+# The libraries patch torch.nn.Module while they read, so two studios in one process must not read at once.
+_READING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,8 @@ class _Reader:
             module, info = kind.from_pretrained(folder, variant=variant or None, dtype="auto", **options)
             return module, info
 
-        module, info = self.attempt(folder.name, "config.json", load)
+        with _READING:
+            module, info = self.attempt(folder.name, "config.json", load)
         missing = sorted(info["missing_keys"])
         if missing:
             raise BrokenModel(
