@@ -1,11 +1,11 @@
 """The page: which panels stand where, and what Generate does."""
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from studio.service import Studio
-from studio.settings import Settings
 from studio.ui import api, stage
 from studio.ui.form import Form
 from studio.ui.panels.header import header
@@ -13,8 +13,13 @@ from studio.ui.panels.prompt import prompt_panel
 from studio.ui.panels.sampling import sampling_panel
 
 
-def build(studio: Studio, settings: Settings) -> gr.Blocks:
-    """Build the page over a studio. Nothing is served yet; see `serve`."""
+def build(studio: Studio, *, files: Path) -> gr.Blocks:
+    """Build the page over a studio. Nothing is served yet; see `serve`.
+
+    Args:
+        studio: what the page drives.
+        files: folder for pictures on their way to a caller of the endpoint.
+    """
     form = Form()
     with gr.Blocks(title="Studio", analytics_enabled=False, fill_width=True) as page:
         header(form, studio)
@@ -34,10 +39,5 @@ def build(studio: Studio, settings: Settings) -> gr.Blocks:
         quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
         generate.click(on_generate, inputs={*form.fields.values(), shown}, outputs=shown, **quiet)
         stop.click(None, js='() => studio.say("stop")', **quiet)
-        api.add(studio, files_dir(settings))
+        api.add(studio, files)
     return page
-
-
-def files_dir(settings: Settings) -> Any:
-    """Return the folder for files on their way to a caller; it is emptied at every start."""
-    return settings.data_dir / "cache" / "page"

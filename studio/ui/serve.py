@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,14 +31,20 @@ class Server:
 
     address: str
     page: gr.Blocks
+    files: Path
 
     def wait(self) -> None:
         """Wait until somebody presses Ctrl+C, then end the serving."""
-        self.page.block_thread()
+        try:
+            while self.page.is_running:
+                time.sleep(0.2)
+        finally:
+            self.close()
 
     def close(self) -> None:
         """End the serving."""
         self.page.close(verbose=False)
+        shutil.rmtree(self.files, ignore_errors=True)
 
 
 def serve(studio: Studio, settings: Settings, *, host: str = "127.0.0.1", port: int = 7860) -> Server:
@@ -52,17 +59,18 @@ def serve(studio: Studio, settings: Settings, *, host: str = "127.0.0.1", port: 
     if host not in LOOPBACK:
         raise StudioError(f"The page is only served to this machine: host must be one of {', '.join(LOOPBACK)}, not {host}.")
     chosen = free_port(host, port)
-    files = settings.data_dir / "cache" / "page"
+    # One folder per port, because two studios may share a data folder.
+    files = settings.data_dir / "cache" / f"page-{chosen}"
     shutil.rmtree(files, ignore_errors=True)
     files.mkdir(parents=True)
     os.environ.update(_environment(files))
     # Imported here because gradio reads its environment when imported.
     from studio.ui.page import build  # noqa: PLC0415
 
-    page = build(studio, settings)
+    page = build(studio, files=files)
     page.queue(api_open=False)
     page.launch(server_name=host, server_port=chosen, **_options())
-    return Server(f"http://{'[::1]' if host == '::1' else host}:{chosen}", page)
+    return Server(f"http://{'[::1]' if host == '::1' else host}:{chosen}", page, files)
 
 
 def free_port(host: str, port: int) -> int:

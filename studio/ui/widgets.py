@@ -38,13 +38,13 @@ def html(template: str, *, script: str, server_functions: ServerFunctions = (), 
     )
 
 
-def text(field: str, *, lines: int, count: Callable[..., Any]) -> gr.HTML:
-    """Return a text box that grows with its text and shows how many tokens it takes."""
+def text(field: str, *, lines: int, count: Callable[..., Any], start: str = "") -> gr.HTML:
+    """Return a text box that grows with its text and shows how many tokens it takes; `start` stands in it at first."""
     body = (
         f'<textarea data-part="input" id="{field}" rows="{lines}" spellcheck="false"></textarea>'
         '<p class="warning" data-part="warning" role="status" hidden></p>'
     )
-    return _field(field, "text", _label(field, '<span class="note" data-part="note"></span>') + body, server_functions=[count])
+    return _field(field, "text", _label(field, '<span class="note" data-part="note"></span>') + body, value=start, server_functions=[count])
 
 
 def slider(field: str) -> gr.HTML:
@@ -84,9 +84,9 @@ KINDS: dict[str, Callable[[str], gr.HTML]] = {"slider": slider, "number": number
 
 
 def _field(field: str, kind: str, body: str, **options: Any) -> gr.HTML:
-    default = GenerationRequest.model_fields[field].default
+    options.setdefault("value", GenerationRequest.model_fields[field].default)
     options |= {"field": field, "kind": kind, "elem_id": f"field-{field}", "elem_classes": ["field", kind]}
-    return html(body, script="field", value=default, **options)
+    return html(body, script="field", **options)
 
 
 def _label(field: str, aside: str) -> str:

@@ -16,7 +16,7 @@ _HEADER = f"""
   <span class="pill quiet" data-part="loading" role="status" hidden>
     <span data-part="loading-text"></span><span class="meter"><span data-part="loading-bar"></span></span>
   </span>
-  <span class="pill quiet wide" data-part="device"></span>
+  <span class="pill quiet wide" data-part="device" hidden></span>
   <button type="button" class="pill warn" data-part="problems-button" popovertarget="problems" hidden></button>
   <div id="problems" class="card" data-part="problems" popover></div>
   <span class="grow"></span>

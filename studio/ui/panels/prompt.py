@@ -18,7 +18,7 @@ def prompt_panel(form: Form, studio: Studio) -> None:
     def count(asked: Any) -> dict[str, str]:
         return token_note(studio, asked)
 
-    form.bind("prompt", widgets.text("prompt", lines=3, count=count)).value = FIRST_PROMPT
+    form.bind("prompt", widgets.text("prompt", lines=3, count=count, start=FIRST_PROMPT))
     _examples()
     form.bind("negative_prompt", widgets.text("negative_prompt", lines=1, count=count))
 

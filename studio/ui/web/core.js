@@ -62,6 +62,7 @@ const studio = (() => {
   // right before gradio collects them.
   document.addEventListener("click", (event) => { if (event.target.closest("#generate")) self.say("collect"); }, { capture: true });
   document.addEventListener("keydown", (event) => {
+    if (event.isComposing || event.repeat) return;
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
       document.getElementById("generate")?.click();

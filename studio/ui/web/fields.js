@@ -36,8 +36,8 @@ studio.field = ({ element, props, server }) => {
     choice: () => {
       const rows = new Map(props.groups.flatMap(([, rows]) => rows).map((row) => [row.name, row]));
       const show = (value) => {
-        input.value = value;
-        find("note").textContent = rows.get(value)?.description ?? "";
+        input.value = rows.has(value) ? value : props.value;
+        find("note").textContent = rows.get(input.value).description;
       };
       input.addEventListener("input", () => show(input.value));
       return { show, read: () => input.value };

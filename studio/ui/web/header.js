@@ -34,6 +34,7 @@ studio.header = ({ element, props, server }) => {
     find("problems-button").textContent = status.problems.length === 1 ? "1 folder cannot be used" : `${status.problems.length} folders cannot be used`;
     find("problems").replaceChildren(...status.problems.map((sentence) => Object.assign(document.createElement("p"), { textContent: sentence })));
     find("device").textContent = status.device;
+    find("device").hidden = !status.device;
     element.querySelector("header").dataset.model = status.state;
     find("loading").hidden = status.state !== "loading";
     find("loading-text").textContent = status.loading;
@@ -60,6 +61,9 @@ studio.header = ({ element, props, server }) => {
     asking = false;
   }
 
+  find("problems").addEventListener("beforetoggle", () => {
+    find("problems").style.left = `${Math.max(12, find("problems-button").getBoundingClientRect().left)}px`;
+  });
   const theme = find("theme");
   const nameTheme = () => theme.setAttribute("aria-label", studio.theme() === "dark" ? "Switch to light" : "Switch to dark");
   theme.addEventListener("click", () => { studio.flipTheme(); nameTheme(); });

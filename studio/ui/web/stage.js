@@ -88,7 +88,7 @@ studio.stage = ({ element, props, server, watch }) => {
     const tiles = works.flatMap((work) => [...(work.pictures.length > 1 ? [tile(work, null)] : []), ...work.pictures.map((_, i) => tile(work, i))]);
     const focused = [...find("strip").children].indexOf(document.activeElement);
     find("strip").replaceChildren(...tiles.slice(0, TILES));
-    find("strip").inert = tiles.length < 2;
+    find("strip").inert = !tiles.length;
     find("strip").children[focused]?.focus();
   }
 
@@ -144,6 +144,13 @@ studio.stage = ({ element, props, server, watch }) => {
     complain("The studio does not answer; trying again.", "");
   };
 
+  function gone() {
+    root.dataset.phase = "failed";
+    find("left").textContent = "lost";
+    find("right").textContent = "";
+    complain("This run is gone, because the studio was started anew; press Generate to make it again.", "");
+  }
+
   // Tails one job until it is over. Only the newest preview is fetched, and only when the tab can be seen.
   async function tail(job) {
     let version = -1, seen = -1, lost = false;
@@ -153,7 +160,7 @@ studio.stage = ({ element, props, server, watch }) => {
         const view = await server.poll([job, version, seen]);
         if (lost) complain("", "");
         lost = false;
-        if (view === null) return;
+        if (view === null) return gone();
         version = view.version;
         seen = view.seen;
         await draw(view);
