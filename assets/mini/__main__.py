@@ -6,7 +6,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-STAGES = {"render": 0.0, "vae": 40.0, "text": 4.0, "latents": 0.0, "unet": 60.0, "preview": 3.0, "judge": 6.0}
+STAGES = {"render": 0.0, "vae": 40.0, "text": 4.0, "latents": 0.0, "unet": 60.0, "decoder": 10.0, "preview": 3.0, "judge": 6.0}
 DEFAULT_RUN = Path(tempfile.gettempdir()) / "mini-run"
 MEASURES = Path(__file__).parent / "MEASURES.md"
 
@@ -34,6 +34,11 @@ def train(stage: str, run: Path, minutes: float) -> None:
             from .train.unet import train_unet
 
             train_unet(run, minutes)
+        case "decoder":
+            from .train.decoder import train_decoder
+            from .train.vae import quality
+
+            print(quality(train_decoder(run, minutes), run))
         case "preview":
             from .train.preview import train_preview
 

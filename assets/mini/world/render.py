@@ -14,7 +14,7 @@ from .figure import figure_solids, skeleton
 from .ground import soil
 from .palette import PAINT, SKY, Light, linear, toward_light
 from .scene import FIGURE, Scene
-from .shapes import INF, Array, Solid, dot, solid_of, unit, vector
+from .shapes import INF, Array, Box, Cylinder, Solid, dot, solid_of, unit, vector
 from .sky import sky
 
 SIZE = 256
@@ -23,6 +23,7 @@ SKY_ID, GROUND_ID, FIRST_ID = 0, 1, 2
 SUN_POINTS = ((0.0, 0.0), (0.9, 0.3), (-0.3, 0.9), (-0.9, -0.3), (0.3, -0.9), (0.55, -0.55), (-0.55, 0.55))
 FINE = ((-0.125, -0.375), (0.375, -0.125), (-0.375, 0.125), (0.125, 0.375))
 EDGE_STEP = 10.0
+JUMP = 0.12
 
 
 @dataclass(frozen=True)
@@ -196,8 +197,8 @@ def _shade(stage: Stage, points: Array, ray: Array, which: NDArray[np.int32], pa
     return paint * light * np.float32(1.1) + sun * gleam + fill * rim
 
 
-def trace(stage: Stage, ray: Array) -> tuple[Array, Array, NDArray[np.int32]]:
-    """sRGB colour (3, N) in 0..255, depth (N,) and ids (N,) seen along camera rays."""
+def trace(stage: Stage, ray: Array) -> tuple[Array, Array, NDArray[np.int32], NDArray[np.int32]]:
+    """sRGB colour (3, N) in 0..255, depth (N,), ids (N,) and faces (N,) seen along camera rays."""
     eye = stage.camera.eye
     distance, which, part = cast(stage, eye, ray)
     floor = np.where(ray[1] < -1e-5, -eye[1] / np.minimum(ray[1], -1e-5), INF)
@@ -213,7 +214,9 @@ def trace(stage: Stage, ray: Array) -> tuple[Array, Array, NDArray[np.int32]]:
     colour[:, seen] = solid
     ids = np.where(np.isfinite(distance), which + FIRST_ID, SKY_ID).astype(np.int32)
     depth = distance * dot(ray, stage.camera.forward)
-    return np.clip(colour, 0, 1) ** np.float32(1 / 2.2) * 255, depth.astype(np.float32), ids
+    facet = np.zeros(ids.shape, np.int32)
+    facet[seen] = _facets(stage, points, which[seen])
+    return np.clip(colour, 0, 1) ** np.float32(1 / 2.2) * 255, depth.astype(np.float32), ids, facet
 
 
 def _grid(size: int) -> tuple[Array, Array]:
@@ -234,43 +237,43 @@ def _rough(colour: Array, ids: NDArray[np.int32]) -> NDArray[np.bool_]:
     return rough
 
 
-def _outline(ids: NDArray[np.int32], depth: Array, crease: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """One-pixel lines where the thing changes, the depth jumps within a thing, or a surface has a crease."""
+def _outline(ids: NDArray[np.int32], facet: NDArray[np.int32], depth: Array, jump: float) -> NDArray[np.uint8]:
+    """One-pixel lines where the thing or its face changes, or the depth within a thing by more than `jump` (a limb before the trunk)."""
     flat = np.where(np.isfinite(depth), depth, 60.0)
-    jump = np.zeros(ids.shape, bool)
-    jump[:, 1:] |= (ids[:, 1:] != ids[:, :-1]) | ((ids[:, 1:] >= FIRST_ID) & (np.abs(np.diff(flat, axis=1)) > 0.12))
-    jump[1:] |= (ids[1:] != ids[:-1]) | ((ids[1:] >= FIRST_ID) & (np.abs(np.diff(flat, axis=0)) > 0.12))
-    return ((jump | crease) * 255).astype(np.uint8)
+    line = np.zeros(ids.shape, bool)
+    for axis, later in ((0, np.s_[1:, :]), (1, np.s_[:, 1:])):
+        changed = (np.diff(ids, axis=axis) != 0) | (np.diff(facet, axis=axis) != 0)
+        line[later] |= changed | ((ids[later] >= FIRST_ID) & (np.abs(np.diff(flat, axis=axis)) > jump))
+    return (line * np.uint8(255)).astype(np.uint8)
 
 
-def _creases(ids: NDArray[np.int32], depth: Array) -> NDArray[np.bool_]:
-    """Where the depth's slope breaks inside one thing (a cube's edges, a cylinder's rim)."""
-    near = 1.0 / np.where(np.isfinite(depth), depth, 60.0)
-    found = np.zeros(ids.shape, bool)
-    for axis in (0, 1):
-        bend = np.abs(np.diff(near, 2, axis=axis))
-        same = np.diff(ids, axis=axis) == 0
-        whole = same[1:] & same[:-1] if axis == 0 else same[:, 1:] & same[:, :-1]
-        mark = whole & (bend > 9e-4)
-        if axis == 0:
-            found[1:-1] |= mark & (ids[1:-1] >= FIRST_ID)
-        else:
-            found[:, 1:-1] |= mark & (ids[:, 1:-1] >= FIRST_ID)
-    return found
+def _facets(stage: Stage, points: Array, which: NDArray[np.int32]) -> NDArray[np.int32]:
+    """A number per flat face of cubes and cylinders, 0 elsewhere."""
+    code = np.zeros(points.shape[1], np.int32)
+    for number, group in enumerate(stage.groups):
+        solid = group[0]
+        if isinstance(solid, Box | Cylinder):
+            rows = np.flatnonzero(which == number)
+            normal = solid.normal(points[:, rows])
+            top = normal[1] > 0.9
+            code[rows] = top if isinstance(solid, Cylinder) else 1 + top + 10 * (~top * (normal[0] > 0))
+    return code
 
 
 def render(scene: Scene, size: int = SIZE) -> Rendering:
     """Draw a scene at `size` x `size` pixels."""
     stage = stage_of(scene)
     across, down = _grid(size)
-    colour, depth, ids = trace(stage, stage.camera.rays(across, down, size))
+    colour, depth, ids, facet = trace(stage, stage.camera.rays(across, down, size))
     shape = (size, size)
     rough = np.flatnonzero(_rough(colour.reshape(3, *shape), ids.reshape(shape)))
     fine = np.concatenate([stage.camera.rays(across[rough] + dx, down[rough] + dy, size) for dx, dy in FINE], 1)
-    finer, _, _ = trace(stage, fine)
+    finer = trace(stage, fine)[0]
     colour[:, rough] = finer.reshape(3, len(FINE), -1).mean(1)
     depth, ids = depth.reshape(shape), ids.reshape(shape)
     figures = [thing for thing in scene.things if thing.shape == FIGURE]
     keypoints = stage.camera.project(skeleton(figures[0], scene.seed), size) if figures else None
     picture = np.ascontiguousarray(colour.reshape(3, *shape).transpose(1, 2, 0) + np.float32(0.5)).astype(np.uint8)
-    return Rendering(picture, depth, ids.astype(np.uint8), _outline(ids, depth, _creases(ids, depth)), keypoints)
+    return Rendering(
+        picture, depth, ids.astype(np.uint8), _outline(ids, facet.reshape(shape), depth, JUMP if figures else np.inf), keypoints
+    )

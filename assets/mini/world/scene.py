@@ -62,13 +62,15 @@ def sample_scene(seed: int, kind: str = "") -> Scene:
     rng = np.random.default_rng(seed)
     drawn = str(rng.choice(list(KIND_ODDS), p=list(KIND_ODDS.values())))
     ground, light = str(rng.choice(GROUNDS)), str(rng.choice(LIGHTS))
+    things: tuple[Thing, ...]
+    relation = ""
     match kind or drawn:
         case "pair":
             things, relation = _pair(rng)
         case "figure":
-            things, relation = (_figure(rng),), ""
+            things = (_figure(rng),)
         case _:
-            things, relation = (_single(rng),), ""
+            things = (_single(rng),)
     return Scene(things=things, relation=relation, ground=ground, light=light, seed=seed)
 
 

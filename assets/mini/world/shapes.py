@@ -6,12 +6,12 @@ Formulas: quadric roots; capsule after Inigo Quilez's published intersector; the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating[Any]]
 INF = np.float32(np.inf)
 TORUS_STEPS = 26
 TORUS_TUBE = 0.32
