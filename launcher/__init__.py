@@ -13,7 +13,9 @@ from launcher.packages import install, installed_versions, log_file, missing
 
 ROOT = Path(__file__).resolve().parent.parent
 # PyTorch for Linux brings CUDA along; unpacked and downloaded files lie side by side while it is installed.
-GIGABYTES = 10 if sys.platform == "linux" else 5
+LARGE = (10 if sys.platform == "linux" else 5) * 2**30
+# All the other packages, where PyTorch is there already.
+SMALL = 2**30
 USAGE = """usage: python launch.py [--here] [options]               show the page
        python launch.py [--here] generate "a prompt" [options]
        python launch.py [--here] test [pytest options]
@@ -39,6 +41,13 @@ def main(arguments: list[str]) -> int:
         return hand_over([str(python), "-m", "pytest", *rest[1:]], folder=ROOT)
     # -P keeps a folder called studio in the working folder from being taken for the studio.
     return hand_over([str(python), "-P", "-m", "studio", *rest], folder=None)
+
+
+def space_needed(folder: Path | None) -> int:
+    """Return how many bytes must be free before installing into the environment in `folder`, or into this Python."""
+    if "torch" in installed_versions(folder):
+        return SMALL
+    return max(SMALL, LARGE - (size_of(folder) if folder else 0))
 
 
 def hand_over(command: list[str], *, folder: Path | None) -> int:
@@ -77,7 +86,7 @@ def prepare(root: Path, *, here: bool) -> Path:
         return Path(sys.executable) if here else venv_python(folder)
     python = Path(sys.executable) if here else make_environment(folder)
     target = Path(sys.prefix) if here else folder
-    check_space(target, needed=GIGABYTES * 2**30 - (0 if here else size_of(folder)))
+    check_space(target, needed=space_needed(None if here else folder))
     install(python, root / "requirements.txt", log=log_file(root), scratch=None if here else folder / "downloads")
     if not here:
         mark_made(folder, root / "requirements.txt")

@@ -44,9 +44,13 @@ def log_file(root: Path) -> Path:
     return place / "install.log"
 
 
-def installed_versions() -> Mapping[str, str]:
-    """Return the packages of this Python and their versions, by normalised name."""
-    found = importlib.metadata.distributions()
+def installed_versions(folder: Path | None = None) -> Mapping[str, str]:
+    """Return the packages of the environment in `folder`, or of this Python, and their versions, by normalised name."""
+    if folder is None:
+        found = importlib.metadata.distributions()
+    else:
+        places = [folder / "Lib" / "site-packages", *folder.glob("lib/python*/site-packages")]
+        found = importlib.metadata.distributions(path=list(map(str, places)))
     return {normalised(package.metadata["Name"] or ""): package.version for package in found}
 
 

@@ -132,6 +132,14 @@ def test_size_of(tmp_path: Path) -> None:
     assert size_of(tmp_path) == 4
 
 
+def test_little_space_is_needed_once_pytorch_is_there(tmp_path: Path) -> None:
+    package = tmp_path / "lib" / "python3.11" / "site-packages" / "torch-2.15.0.dist-info"
+    package.mkdir(parents=True)
+    assert launcher.space_needed(tmp_path) == launcher.LARGE
+    (package / "METADATA").write_text("Name: torch\nVersion: 2.15.0\n", encoding="utf-8")
+    assert launcher.space_needed(tmp_path) == launcher.SMALL
+
+
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SetupError, match="cannot be made") as caught:
