@@ -25,10 +25,10 @@ KEPT_FOLDERS = 32
 def add(studio: Studio, folder: Path) -> None:
     """Add the endpoint `/generate` to the page that is being built; its pictures are handed over in `folder`."""
 
-    async def generate(request: Any) -> dict[str, Any]:
+    async def generate(request: Any, caller: gr.Request) -> dict[str, Any]:
         """Make pictures. `request` is a JSON object with fields such as prompt, steps and seed; all are optional."""
         try:
-            job = await asyncio.to_thread(_submit, studio, request)
+            job = await asyncio.to_thread(_submit, studio, request, visitor=name_of(caller.session_hash))
             return await _finish(studio, job, folder)
         except StudioError as error:
             raise gr.Error(f"{error} {error.hint}".strip(), print_exception=False) from error
@@ -36,9 +36,13 @@ def add(studio: Studio, folder: Path) -> None:
     gr.api(generate, api_name="generate", concurrency_limit=None)
 
 
-def _submit(studio: Studio, data: Any) -> Job:
-    # A caller without a page is a visitor of its own, so that callers take turns with everybody else.
-    return studio.submit(GenerationRequest.parse(data), visitor=f"api-{secrets.token_urlsafe(8)}")
+def name_of(session: str | None) -> str:
+    """Return who a caller is in the queue: each client is a visitor of its own, so that all take turns."""
+    return f"api {session or secrets.token_urlsafe(8)}"
+
+
+def _submit(studio: Studio, data: Any, *, visitor: str) -> Job:
+    return studio.submit(GenerationRequest.parse(data), visitor=visitor)
 
 
 async def _finish(studio: Studio, job: Job, folder: Path) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def view(job: Job, *, seen: int, waiting: int) -> dict[str, Any]:
         "badge": badge(state),
         "place": place(state, waiting=waiting),
         "fraction": fraction(state),
-        "left": headline(state),
+        "left": headline(state, waiting=waiting),
         "right": pace(state),
         **_ending(state.terminal),
     }
@@ -69,7 +69,7 @@ def phase(state: JobState) -> str:
             return "running" if state.step else "waiting"
 
 
-def headline(state: JobState) -> str:
+def headline(state: JobState, *, waiting: int) -> str:
     """Return the line's left part, such as "step 9 of 20"."""
     match state.terminal:
         case Finished(seconds=seconds):
@@ -82,10 +82,8 @@ def headline(state: JobState) -> str:
             return f"step {state.step.index} of {state.step.total}"
         case None if state.loading and state.loading.fraction < 1:
             return _loading(state.loading)
-        case None if state.queued and state.queued.position:
-            return f"{state.queued.position} before you"
         case None:
-            return "starting"
+            return place(state, waiting=waiting) or "starting"
 
 
 def pace(state: JobState) -> str:

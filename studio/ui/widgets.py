@@ -57,9 +57,9 @@ def slider(field: str) -> gr.HTML:
     return _field(field, "slider", _label(field, typed) + body, least=least, most=most, digits=0 if step >= 1 else 1)
 
 
-def number(field: str) -> gr.HTML:
-    """Return a box for a whole number; empty means that the request leaves it open."""
-    return _field(field, "number", _label(field, "") + _number_input(field))
+def size(field: str) -> gr.HTML:
+    """Return a box for a side in pixels; empty means the model's own."""
+    return _field(field, "size", _label(field, "") + _number_input(field))
 
 
 def seed(field: str) -> gr.HTML:
@@ -80,7 +80,7 @@ def choice(field: str, groups: Sequence[tuple[str, Sequence[dict[str, str]]]]) -
     return _field(field, "choice", _label(field, "") + body + note, groups=groups)
 
 
-KINDS: dict[str, Callable[[str], gr.HTML]] = {"slider": slider, "number": number, "size": number}
+KINDS: dict[str, Callable[[str], gr.HTML]] = {"slider": slider, "size": size}
 
 
 def _field(field: str, kind: str, body: str, **options: Any) -> gr.HTML:

@@ -1,6 +1,7 @@
 """The endpoint `/generate`: what comes back, and one sentence for every bad input."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,10 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 
 from studio import read_metadata
+from studio.events import Cancelled
 from studio.request import GenerationRequest
+from studio.ui.api import name_of
+from tests.served import Served
 
 
 def test_pictures_come_back_as_files_with_their_requests(client: Client) -> None:
@@ -85,3 +89,11 @@ def error_of(http: httpx.Client, body: str) -> str | None:
     assert "event: error" in answer, answer
     told = json.loads(answer.split("data: ", 1)[1].split("\n", 1)[0])
     return told["error"] if isinstance(told, dict) else told
+
+
+def test_a_caller_that_gives_up_frees_the_engine(client: Client, page: Served) -> None:
+    asked = client.submit({"steps": 150}, api_name="/generate")
+    while not (running := [job for job in page.studio.jobs_of(name_of(client.session_hash)) if job.plan.request.steps == 150]):
+        time.sleep(0.01)
+    asked.cancel()
+    assert isinstance(running[0].wait(60), Cancelled)

@@ -34,7 +34,20 @@ const studio = (() => {
     document.documentElement.style.colorScheme = theme;
   }
 
+  const known = new Map();
+
   const self = {
+    // What holds until it changes, by name: a field's value, the chosen model's card, the last seed, the place in the queue.
+    // `know` tells it, `watch` hears it at once and again whenever it changes, whoever of the two came first.
+    know(name, value) {
+      known.set(name, value);
+      self.say(`known ${name}`, value);
+    },
+    watch(name, hear) {
+      self.on(`known ${name}`, hear);
+      if (known.has(name)) hear(known.get(name));
+    },
+    // What happens once: set, collect, stop, over.
     on: (name, hear) => bus.addEventListener(name, (event) => hear(event.detail)),
     say: (name, detail) => bus.dispatchEvent(new CustomEvent(name, { detail })),
     sleep: (milliseconds) => new Promise((done) => setTimeout(done, milliseconds)),

@@ -15,7 +15,10 @@ studio.field = ({ element, props, server }) => {
       input.addEventListener("input", () => { if (!Number.isNaN(input.valueAsNumber)) { const typed = input.value; show(input.valueAsNumber); input.value = typed; } });
       return { show, read: number };
     },
-    number: () => ({ show: (value) => { input.value = value ?? ""; }, read: number }),
+    size: () => {
+      studio.watch("card", (card) => { input.placeholder = card.native; });
+      return { show: (value) => { input.value = value ?? ""; }, read: number };
+    },
     seed: () => {
       let last = null;
       const mark = () => {
@@ -30,7 +33,7 @@ studio.field = ({ element, props, server }) => {
       find("dice").addEventListener("click", () => choose(-1));
       find("lock").addEventListener("click", () => choose(input.value === "" ? last : -1));
       input.addEventListener("input", mark);
-      studio.on("used", (seed) => { last = seed; mark(); });
+      studio.watch("last seed", (seed) => { last = seed; mark(); });
       return { show, read: () => (input.value === "" && !input.validity.badInput ? -1 : number()) };
     },
     choice: () => {
@@ -46,7 +49,7 @@ studio.field = ({ element, props, server }) => {
 
   const number = () => (Number.isNaN(input.valueAsNumber) ? null : input.valueAsNumber);
   const grow = () => { input.style.height = "auto"; input.style.height = `${input.scrollHeight + 2}px`; };
-  const tell = () => studio.say("changed", { field: props.field, value: kind.read() });
+  const tell = () => studio.know(props.field, kind.read());
   const changed = () => { studio.keepDraft(props.field, kind.read()); tell(); };
 
   const kind = kinds[props.kind]();
@@ -61,7 +64,7 @@ studio.field = ({ element, props, server }) => {
 // Counts after the typing pauses, and again when another model (another tokenizer) is chosen.
 studio.countTokens = ({ field, input, note, warning, server }) => {
   let timer = 0;
-  let model = studio.draft.model ?? null;
+  let model = null;
   const count = async () => {
     try {
       const answer = await server.count([input.value, model]);
@@ -72,12 +75,9 @@ studio.countTokens = ({ field, input, note, warning, server }) => {
       console.warn("studio: the tokens could not be counted", error);
     }
   };
-  studio.on("changed", (change) => {
-    if (change.field === "model") model = change.value;
-    if (change.field !== "model" && change.field !== field) return;
-    clearTimeout(timer);
-    timer = setTimeout(count, 250);
-  });
+  const soon = () => { clearTimeout(timer); timer = setTimeout(count, 250); };
+  studio.watch(field, soon);
+  studio.watch("model", (name) => { model = name; soon(); });
 };
 
 // Example prompts: one stop for Tab, arrow keys move inside, a press fills the form.
@@ -111,13 +111,11 @@ studio.section = ({ element, props }) => {
     open(wanted);
     studio.keepDraft(`open ${props.controls}`, wanted);
   });
-  studio.on("changed", ({ field, value }) => {
+  const shown = ([field, digits]) => (typeof values[field] === "number" ? values[field].toFixed(digits) : values[field]);
+  props.summary.forEach(([field]) => studio.watch(field, (value) => {
     values[field] = value;
-    element.querySelector("span").textContent = props.summary
-      .map((name) => (typeof values[name] === "number" && name === "guidance_scale" ? values[name].toFixed(1) : values[name]))
-      .filter((value) => value !== undefined && value !== null)
-      .join(" · ");
-  });
+    element.querySelector("span").textContent = props.summary.map(shown).filter(Boolean).join(" · ");
+  }));
   open(studio.draft[`open ${props.controls}`] ?? true);
 };
 
@@ -141,7 +139,6 @@ studio.sizes = ({ element, props }) => {
     if (found < 0) options.push(new Option("Own size", "own"));
     select.replaceChildren(...options);
     select.value = found < 0 ? "own" : found;
-    document.querySelectorAll("#field-width input, #field-height input").forEach((input) => { input.placeholder = model.native; });
   };
   select.addEventListener("input", () => {
     if (select.value === "own") return;
@@ -150,6 +147,6 @@ studio.sizes = ({ element, props }) => {
     studio.say("set", { field: "width", value: native ? null : row.width });
     studio.say("set", { field: "height", value: native ? null : row.height });
   });
-  studio.on("changed", ({ field, value }) => { if (field in size) { size[field] = value; draw(); } });
-  studio.on("model", (card) => { model = card; draw(); });
+  Object.keys(size).forEach((field) => studio.watch(field, (value) => { size[field] = value; draw(); }));
+  studio.watch("card", (card) => { model = card; draw(); });
 };

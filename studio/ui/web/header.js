@@ -11,8 +11,8 @@ studio.header = ({ element, props, server }) => {
 
   function tell() {
     select.value = chosen()?.name ?? "";
-    studio.say("changed", { field: "model", value: chosen()?.name ?? null });
-    if (chosen()) studio.say("model", chosen());
+    studio.know("model", chosen()?.name ?? null);
+    if (chosen()) studio.know("card", chosen());
   }
 
   function choose(name) {
@@ -74,7 +74,7 @@ studio.header = ({ element, props, server }) => {
   select.addEventListener("focus", ask);
   document.addEventListener("visibilitychange", () => { if (!document.hidden) ask(); });
   studio.on("set", ({ field, value }) => { if (field === "model") choose(value); });
-  studio.on("place", (text) => { find("queue").textContent = text; find("queue").hidden = !text; });
+  studio.watch("place", (text) => { find("queue").textContent = text; find("queue").hidden = !text; });
   studio.on("over", ask);
   ask();
 };

@@ -101,7 +101,10 @@ studio.stage = ({ element, props, server, watch }) => {
   }
 
   function preview(view) {
-    chosen = null;
+    if (chosen) {
+      chosen = null;
+      strip();
+    }
     box(view.width, view.height, view.columns, view.count);
     find("preview").src = view.preview;
     find("preview").alt = `Preview of: ${view.prompt}`;
@@ -121,10 +124,10 @@ studio.stage = ({ element, props, server, watch }) => {
     find("line").inert = !view.left;
     find("bar").style.width = `${100 * view.fraction}%`;
     find("track").setAttribute("aria-valuenow", Math.round(100 * view.fraction));
-    studio.say("place", view.place);
+    studio.know("place", view.place);
     if (view.preview) preview(view);
     if (view.phase === "stopped" && !find("preview").hidden) find("badge").textContent = view.badge;
-    if (view.seed !== null) studio.say("used", view.seed);
+    if (view.seed !== null) studio.know("last seed", view.seed);
     if (find("spoken").textContent !== view.spoken) find("spoken").textContent = view.spoken;
     if (view.error) complain(view.error, view.hint);
     if (view.phase === "done") {
@@ -134,7 +137,7 @@ studio.stage = ({ element, props, server, watch }) => {
   }
 
   function busy() {
-    document.documentElement.toggleAttribute("data-busy", waiting.length > 0);
+    document.getElementById("generate")?.toggleAttribute("data-busy", waiting.length > 0);
     const stop = document.getElementById("stop");
     if (stop) stop.disabled = !waiting.length;
   }
@@ -184,7 +187,7 @@ studio.stage = ({ element, props, server, watch }) => {
       busy();
     }
     following = false;
-    studio.say("place", "");
+    studio.know("place", "");
     studio.say("over");
   }
 

@@ -1,0 +1,84 @@
+"""The page's wording, from events alone: no browser, no gradio."""
+
+from dataclasses import replace
+
+import pytest
+from PIL import Image
+
+from studio.engine.fake import CARD
+from studio.events import Cancelled, Event, Failed, Finished, Loading, Preview, Queued, Step
+from studio.inventory import Inventory
+from studio.jobs import Job
+from studio.plan import resolve
+from studio.request import GenerationRequest
+from studio.ui.panels.header import loading_state
+from studio.ui.render import duration, speed, view
+
+REQUEST = GenerationRequest(prompt="a cone", seed=3, batch_size=3, width=128, height=64)
+
+
+@pytest.fixture
+def job() -> Job:
+    return Job(resolve(REQUEST, Inventory((CARD,)), entropy=0), visitor="someone")
+
+
+def shown(job: Job, *events: Event, waiting: int = 0) -> dict[str, object]:
+    for event in events:
+        job.emit(replace(event, job_id=job.id))
+    return view(job, seen=-1, waiting=waiting)
+
+
+def test_waiting_in_the_queue(job: Job) -> None:
+    first = shown(job, Queued(job_id="", position=1), waiting=2)
+    assert (first["phase"], first["left"], first["place"]) == ("waiting", "queue 2 · 1 before you", "queue 2 · 1 before you")
+    assert shown(job, Queued(job_id="", position=0), waiting=2)["place"] == "queue 2 · you are next"
+    assert shown(job, waiting=0)["left"] == "starting"
+
+
+def test_loading_is_told(job: Job) -> None:
+    event = Loading(job_id="", model="Mini", fraction=0.4, message="reading unet")
+    assert shown(job, event)["left"] == "loading Mini, 40 %: reading unet"
+
+
+def test_a_running_job(job: Job) -> None:
+    preview = Preview(job_id="", index=9, jpeg=b"jpeg", columns=2, cost=0.003)
+    running = shown(job, Queued(job_id="", position=0), Step(job_id="", index=9, total=20, seconds=2.9), preview, waiting=4)
+    assert (running["left"], running["right"]) == ("step 9 of 20", "3.1 it/s · 3.5 s left · previews cost 0.3 %")
+    assert (running["badge"], running["phase"], running["place"], running["fraction"]) == ("preview · step 9", "running", "", 0.45)
+    assert (running["width"], running["height"], running["columns"], running["count"]) == (128, 64, 2, 3)
+    assert str(running["preview"]).startswith("data:image/jpeg;base64,")
+    assert view(job, seen=9, waiting=0)["preview"] == ""
+
+
+def test_the_end_is_told(job: Job) -> None:
+    pictures = tuple(Image.new("RGB", (128, 64)) for _ in range(3))
+    requests = tuple(job.plan.picture_requests())
+    done = shown(job, Finished(job_id="", images=pictures, requests=requests, seconds=83))
+    assert (done["phase"], done["left"], done["fraction"], done["over"]) == ("done", "done in 1 min 23 s", 1.0, True)
+    assert [picture["seed"] for picture in done["pictures"]] == [3, 4, 5]  # type: ignore[attr-defined]
+
+
+def test_a_failure_is_told(job: Job) -> None:
+    failed = shown(job, Failed(job_id="", message="No room.", hint="Make it smaller."))
+    assert (failed["phase"], failed["error"], failed["hint"]) == ("failed", "No room.", "Make it smaller.")
+
+
+@pytest.mark.parametrize(("index", "left"), [(0, "stopped before it began"), (7, "stopped after step 7")])
+def test_a_stop_is_told(job: Job, index: int, left: str) -> None:
+    assert shown(job, Cancelled(job_id="", index=index))["left"] == left
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.84, "0.8 s"), (9.96, "10.0 s"), (14.2, "14 s"), (59.6, "1 min 0 s"), (200, "3 min 20 s")])
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_slow_steps_are_seconds_a_step() -> None:
+    assert speed(Step(job_id="", index=2, total=4, seconds=4.8)) == "2.4 s/it"
+
+
+def test_loading_in_the_header() -> None:
+    assert loading_state(None)["state"] == "loading"
+    assert loading_state(Loading(job_id="", model="Mini", fraction=1, message="ready"))["state"] == "ready"
+    failed = loading_state(Failed(job_id="", message="unet is missing.", hint="Copy it again."))
+    assert (failed["state"], failed["loading"]) == ("failed", "unet is missing. Copy it again.")
