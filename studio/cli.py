@@ -53,6 +53,8 @@ def main(arguments: Sequence[str]) -> int:
         return _tell(error, code=2)
     except StudioError as error:
         return _tell(error, code=1)
+    except OSError as error:
+        return _tell(StudioError(f"{error.strerror or error}: {shorten(error.filename)}."), code=1)
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return 130
@@ -94,8 +96,10 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 def _settings(options: argparse.Namespace) -> Settings:
     data_dir = Path(options.data_dir).expanduser()
-    if data_dir.exists() and not data_dir.is_dir():
-        raise WrongUsage(f"--data-dir must be a folder, and {data_dir} is a file.")
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WrongUsage(f"--data-dir: the folder {data_dir} cannot be made: {error.strerror}.") from error
     # The model's name goes through the request's own bounds, like every other value.
     GenerationRequest.parse({"model": options.model})
     names = ("model", "engine", "device", "precision", "preview")

@@ -19,6 +19,13 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, str(ROOT / "launch.py"), "--here"]
 
 
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept by default goes into a folder of the test's."""
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(tmp_path_factory.mktemp("home")))
+
+
 def generate(folder: Path, *arguments: str) -> int:
     return main(["generate", "--engine", "fake", "--data-dir", str(folder / "data"), *arguments])
 
@@ -66,7 +73,7 @@ def test_a_batch_becomes_numbered_files_each_with_its_seed(tmp_path: Path) -> No
         ("--out nowhere/x.png", "--out: the folder nowhere does not exist; make it first."),
         ("--out x.gif", "--out: x.gif must end in .png, .jpg, .jpeg or .webp."),
         ("--stepz 3", "unrecognized arguments: --stepz 3; see --help."),
-        ("--data-dir pyproject.toml", "--data-dir must be a folder, and pyproject.toml is a file."),
+        ("--data-dir pyproject.toml", "--data-dir: the folder pyproject.toml cannot be made: File exists."),
     ],
 )
 def test_bad_input_is_one_sentence(options: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -81,6 +88,14 @@ def test_an_unknown_choice_lists_the_known_ones(capsys: pytest.CaptureFixture[st
     assert told.startswith("--engine invalid choice: 'other'")
     assert "diffusers" in told
     assert told.count("\n") == 1
+
+
+def test_a_model_name_that_is_no_file_name_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["generate", "x", "--model", "a" * 299]) in (1, 2)
+    told = capsys.readouterr().err
+    assert "aaaaa" in told
+    assert told.count("\n") == 1
+    assert len(told) < 400
 
 
 def test_a_long_prompt_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
