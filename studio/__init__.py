@@ -1,17 +1,37 @@
 """Studio: prompt-driven pictures from a local diffusion model, steered and watched step by step.
 
-    from studio import GenerationRequest, open_studio
+from studio import GenerationRequest, open_studio
 
-    with open_studio() as studio:
-        job = studio.submit(GenerationRequest(prompt="a red sphere on grass", seed=7))
-        job.result().save(0, "out.png")
+with open_studio() as studio:
+    job = studio.submit(GenerationRequest(prompt="a red sphere on grass", seed=7))
+    job.result().save(0, "out.png")
 """
 
-from studio import events, schedulers
-from studio.app import open_studio
-from studio.errors import StudioError
-from studio.metadata import read_metadata
-from studio.request import GenerationRequest
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from studio import events, schedulers
+    from studio.app import open_studio
+    from studio.errors import StudioError
+    from studio.metadata import read_metadata
+    from studio.request import GenerationRequest
 
 __version__ = "0.1.0"
 __all__ = ["GenerationRequest", "StudioError", "__version__", "events", "open_studio", "read_metadata", "schedulers"]
+
+_MODULES = {
+    "GenerationRequest": "studio.request",
+    "StudioError": "studio.errors",
+    "open_studio": "studio.app",
+    "read_metadata": "studio.metadata",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Looked up when first used, so that `studio.launcher` runs before anything is installed.
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name]), name)
+    if name in ("events", "schedulers"):
+        return import_module(f"studio.{name}")
+    raise AttributeError(f"module 'studio' has no attribute {name!r}")

@@ -1,12 +1,13 @@
 """The composition root: the only place that knows concrete classes. Heavy libraries load when an engine starts."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from studio.engine.fake import FakeEngine, FakeInventory, FakeTokens
+from studio.engine.fake import CARD, FakeEngine, FakeInventory, FakeTokens
 from studio.engine.tokens import FolderTokens
-from studio.errors import UnknownModel
+from studio.errors import BrokenModel, UnknownModel
 from studio.ports import Engine, Progress
 from studio.request import shorten
 from studio.service import Studio
@@ -25,6 +26,8 @@ def build(settings: Settings, *, progress: Progress = lambda fraction, message: 
         StudioError: `settings.model` names nothing that is here or can be fetched.
     """
     if settings.engine == "fake":
+        if settings.model not in ("", CARD.name):
+            raise UnknownModel(f"model: the fake engine has none but {CARD.name}, so leave {shorten(settings.model)} out.")
         return Studio(FakeEngine, FakeInventory(), FakeTokens())
     inventory = DiskInventory(settings, first=_local_model(settings, progress))
     return Studio(lambda: _diffusers_engine(settings), inventory, FolderTokens())
@@ -54,11 +57,15 @@ def _diffusers_engine(settings: Settings) -> Engine:
 def _local_model(settings: Settings, progress: Progress) -> str:
     """Return the name or folder of the model to start with, fetched first when it is a hub id."""
     wanted = settings.model
-    names = {card.name for card in DiskInventory(settings).read().models}
-    if not wanted or wanted in names or Path(wanted).is_dir():
+    here = DiskInventory(settings, first=wanted).read()
+    for broken in here.broken:
+        if wanted and broken.is_called(wanted):
+            raise BrokenModel(broken.problem)
+    if not wanted or any(card.is_called(wanted) for card in here.models):
         return wanted
-    if wanted.count("/") == 1 and not wanted.startswith((".", "/", "~")):
+    if re.fullmatch(r"[\w-][\w.-]{0,95}/[\w-][\w.-]{0,95}", wanted):
         from studio.engine.hub import fetch  # noqa: PLC0415  (huggingface_hub is only needed for this)
 
         return str(fetch(wanted, settings.models_dir, progress))
-    raise UnknownModel(f"model: {shorten(wanted)} is neither a model here ({', '.join(sorted(names))}), nor a folder, nor a hub id.")
+    names = ", ".join(card.name for card in here.models)
+    raise UnknownModel(f"model: {shorten(wanted)} is neither a model here ({names}), nor a folder, nor a hub id.")

@@ -26,13 +26,22 @@ class ModelCard:
     multiple_of: int
     bytes: int
 
+    def is_called(self, wanted: str) -> bool:
+        """Whether a person means this model by a name or a folder."""
+        return wanted == self.name or Path(wanted) == self.path
+
 
 @dataclass(frozen=True)
 class BrokenCard:
     """A model folder that cannot be offered, and the sentence that says why."""
 
     name: str
+    path: Path
     problem: str
+
+    def is_called(self, wanted: str) -> bool:
+        """Whether a person means this folder by a name or a path."""
+        return wanted == self.name or Path(wanted) == self.path
 
 
 @dataclass(frozen=True)

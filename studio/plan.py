@@ -59,9 +59,8 @@ def resolve(request: GenerationRequest, inventory: Inventory, *, entropy: int) -
     for field, value in (("width", width), ("height", height)):
         if value % model.multiple_of:
             below = max(model.multiple_of, value - value % model.multiple_of)
-            raise InvalidRequest(
-                f"{field} must be a multiple of {model.multiple_of} for {model.name}, not {value}; use {below} or {below + model.multiple_of}."
-            )
+            near = f"use {below} or {below + model.multiple_of}"
+            raise InvalidRequest(f"{field} must be a multiple of {model.multiple_of} for {model.name}, not {value}; {near}.")
     seed = entropy % (MAX_SEED + 1) if request.seed == RANDOM_SEED else request.seed
     concrete = request.model_copy(update={"model": model.name, "seed": seed, "width": width, "height": height})
     return Plan(

@@ -54,9 +54,9 @@ class GenerationRequest(BaseModel):
         Field(ge=1, le=30, title="Guidance", description="classifier-free guidance; 1 switches it off"),
         Control("slider", step=0.1),
     ] = 5.0
-    seed: Annotated[
-        int, Field(ge=RANDOM_SEED, le=MAX_SEED, title="Seed", description="-1 draws a new one"), Control("number")
-    ] = RANDOM_SEED
+    seed: Annotated[int, Field(ge=RANDOM_SEED, le=MAX_SEED, title="Seed", description="-1 draws a new one"), Control("number")] = (
+        RANDOM_SEED
+    )
     width: Annotated[
         int | None, Field(ge=64, le=2048, multiple_of=8, title="Width", description="pixels; none: the model's own size"), Control("size")
     ] = None

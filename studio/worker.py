@@ -22,8 +22,8 @@ class Worker:
         self._make_engine, self._queue, self._announce = make_engine, queue, announce
         self._engine: Engine | None = None
         self._pump = PreviewPump()
-        self._running: Job | None = None
         self._first: ModelCard | None = None
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="studio-engine", daemon=True)
 
     def start(self, first: ModelCard | None) -> None:
@@ -31,21 +31,15 @@ class Worker:
         self._first = first
         self._thread.start()
 
-    @property
-    def running(self) -> Job | None:
-        """The job that is being worked on."""
-        return self._running
-
     def describe(self) -> str:
         """Say where and how models run; empty until the engine is there."""
         return self._engine.describe() if self._engine else ""
 
     def close(self) -> None:
         """Stop the running job, drop the waiting ones and free the engine."""
+        self._closing.set()
         for job in self._queue.close():
             job.emit(Cancelled(job_id=job.id, index=0))
-        if job := self._running:
-            job.stop()
         if self._thread.ident:
             self._thread.join()
         self._pump.close()
@@ -56,13 +50,10 @@ class Worker:
         if self._first is not None:
             self._load_first(self._first)
         while (job := self._queue.take()) is not None:
-            self._running = job
             try:
                 job.emit(self._perform(job))
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  (whatever it is, the job ends with a sentence and the next one is served)
                 job.emit(failure(job.id, error))
-            finally:
-                self._running = None
 
     def _load_first(self, model: ModelCard) -> None:
         # A failure was announced already, and is told again to whoever asks for a picture.
@@ -88,20 +79,23 @@ class Worker:
         return self._engine
 
     def _perform(self, job: Job) -> Event:
-        if job.stopping:
+        if self._must_end(job):
             return Cancelled(job_id=job.id, index=0)
         engine = self._load(job.plan.model, job)
         began = time.perf_counter()
         run = engine.start(job.plan)
         while run.index < run.total:
-            if job.stopping:
+            if self._must_end(job):
                 return Cancelled(job_id=job.id, index=run.index)
             run.advance()
             self._report(job, run, seconds=time.perf_counter() - began)
-        if job.stopping:
+        if self._must_end(job):
             return Cancelled(job_id=job.id, index=run.index)
         images = tuple(run.finish())
         return Finished(job_id=job.id, images=images, requests=tuple(job.plan.picture_requests()), seconds=time.perf_counter() - began)
+
+    def _must_end(self, job: Job) -> bool:
+        return job.stopping or self._closing.is_set()
 
     def _report(self, job: Job, run: Run, *, seconds: float) -> None:
         job.emit(Step(job_id=job.id, index=run.index, total=run.total, seconds=seconds))

@@ -12,13 +12,14 @@ def whole(field: str) -> st.SearchStrategy[int]:
     return st.integers(int(least), int(most))
 
 
-texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=300)
+characters = st.characters(codec="utf-8")
+texts = st.text(characters, max_size=300)
 sides = st.none() | st.integers(8, 128).map(lambda units: units * 8)
 requests = st.builds(
     GenerationRequest,
     prompt=texts,
     negative_prompt=texts,
-    model=st.none() | st.text(st.characters(exclude_categories=("Cs",)), max_size=40),
+    model=st.none() | st.text(characters, max_size=40),
     scheduler=st.sampled_from(sorted(schedulers.TABLE)),
     steps=whole("steps"),
     guidance_scale=st.floats(*limits("guidance_scale")),

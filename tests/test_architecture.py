@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-CODE = sorted([ROOT / "launch.py", *ROOT.glob("launcher/**/*.py"), *ROOT.glob("studio/**/*.py")])
+CODE = sorted([ROOT / "launch.py", *ROOT.glob("studio/**/*.py")])
 CONFIG = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 HEAVY = {"torch", "diffusers", "transformers", "controlnet_aux", "gradio"}
 MODULE_LINES, FUNCTION_LINES, PARAMETERS = 300, 40, 5
@@ -59,9 +59,9 @@ def test_unit_tests_take_no_heavy_library() -> None:
 
 
 def test_the_set_up_takes_the_standard_library_only() -> None:
-    assert {module.split(".")[0] for module in imported_after("import launcher")} <= sys.stdlib_module_names | {
+    assert {module.split(".")[0] for module in imported_after("import studio.launcher")} <= sys.stdlib_module_names | {
         "__main__",
-        "launcher",
+        "studio",
         *_site(),
     }
 

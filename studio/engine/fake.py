@@ -18,9 +18,7 @@ from studio.inventory import Inventory, ModelCard
 from studio.plan import Plan
 from studio.ports import Progress
 
-CARD = ModelCard(
-    name="Fake", path=Path("fake"), family="sd", prediction_type="epsilon", native_size=256, multiple_of=8, bytes=0
-)
+CARD = ModelCard(name="Fake", path=Path("fake"), family="sd", prediction_type="epsilon", native_size=256, multiple_of=8, bytes=0)
 PREVIEW_SIDE = 32
 
 
@@ -108,7 +106,7 @@ def paint(plan: Plan, seed: int, *, size: tuple[int, int], clear: float) -> Imag
     request = plan.picture_requests()[0].model_copy(update={"seed": seed})
     random = np.random.default_rng(list(hashlib.sha256(request.model_dump_json().encode()).digest()))
     width, height = size
-    y, x = np.mgrid[0:1:height * 1j, 0:1:width * 1j]
+    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     picture: NDArray[np.float64] = random.random(3) * (1 - y[..., None]) + random.random(3) * y[..., None]
     for _ in range(4):
         inside = 1 / (1 + np.exp(60 * (np.hypot(x - random.random(), y - random.random()) - 0.08 - 0.2 * random.random())))

@@ -1,6 +1,7 @@
 """The inventory from the disk: embedded models, then every folder under the data folder's `models/`."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,13 @@ class DiskInventory:
         """Return the models there are now, the default one first."""
         cards = [self._card(name, folder) for name, folder in self._folders()]
         models = [card for card in cards if isinstance(card, ModelCard)]
-        models.sort(key=lambda card: self._first not in (card.name, str(card.path)))
+        models.sort(key=lambda card: not card.is_called(self._first))
         return Inventory(tuple(models), tuple(card for card in cards if isinstance(card, BrokenCard)))
 
     def _folders(self) -> Iterator[tuple[str, Path]]:
         yield from self._settings.embedded_models
-        if self._first and (folder := Path(self._first)).is_dir():
-            yield folder.resolve().name, folder
+        if os.path.isdir(self._first):  # noqa: PTH112  (unlike Path.is_dir it takes any text)
+            yield Path(self._first).resolve().name, Path(self._first)
         models = self._settings.models_dir
         if models.is_dir():
             yield from ((folder.name, folder) for folder in sorted(models.iterdir()) if folder.is_dir() and not folder.name.startswith("."))
@@ -42,7 +43,7 @@ class DiskInventory:
         try:
             card: ModelCard | BrokenCard = describe(name, folder)
         except BrokenModel as error:
-            card = BrokenCard(name, str(error))
+            card = BrokenCard(name, folder, str(error))
         self._read[folder] = (changed, card)
         return card
 

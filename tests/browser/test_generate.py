@@ -165,3 +165,23 @@ def test_generate_while_one_runs_adds_to_the_queue(slow_page: Served, visit: Ope
     expect(page.locator("[data-part=right]")).to_contain_text("1 more of yours waiting")
     expect(page.locator("[data-part=strip] button")).to_have_count(2, timeout=60_000)
     assert "second" in (page.locator(FINAL).get_attribute("alt") or "")
+
+
+def test_a_finished_picture_can_be_looked_at_while_one_runs(slow_page: Served, visit: Open) -> None:
+    page = visit(slow_page.address).page
+    page.fill("#steps", "2")
+    generate(page, "first")
+    finished(page)
+    page.fill("#steps", "150")
+    generate(page, "second")
+    page.wait_for_selector("[data-part=preview]:not([hidden])")
+    page.locator("[data-part=strip] button").nth(1).click()
+    expect(page.locator(FINAL)).to_be_visible()
+    step = page.locator("[data-part=left]").text_content()
+    expect(page.locator("[data-part=left]")).not_to_have_text(step or "")
+    expect(page.locator("[data-part=preview]")).to_be_hidden()
+    page.get_by_role("button", name="Show the running preview").click()
+    expect(page.locator("[data-part=preview]")).to_be_visible()
+    page.click("#stop")
+    page.wait_for_selector('[data-phase="stopped"]')
+    expect(page.locator("[data-part=strip] button")).to_have_count(1)

@@ -41,7 +41,7 @@ def test_the_chosen_model_comes_first_by_name_or_folder(tmp_path: Path) -> None:
     make_folder(tmp_path / "models" / "b")
     other = make_folder(tmp_path / "elsewhere" / "c")
     assert [card.name for card in read(tmp_path, first="b").read().models] == ["b", "a"]
-    assert [card.name for card in read(tmp_path, first=str(other)).read().models][0] == "c"
+    assert read(tmp_path, first=str(other)).read().models[0].name == "c"
 
 
 def test_broken_folders_name_the_file(tmp_path: Path) -> None:

@@ -143,7 +143,10 @@ def test_a_full_queue_refuses_and_keeps_what_waits() -> None:
 
 @pytest.mark.parametrize(
     ("error", "expected"),
-    [(StudioError("No room.", hint="Make it smaller."), "No room."), (ZeroDivisionError("secret"), "Something went wrong inside the studio")],
+    [
+        (StudioError("No room.", hint="Make it smaller."), "No room."),
+        (ZeroDivisionError("secret"), "Something went wrong inside the studio"),
+    ],
 )
 def test_a_failed_run_is_told_in_a_sentence_and_the_next_one_works(
     open_fake: Callable[..., Studio], error: Exception, expected: str
@@ -205,7 +208,8 @@ def test_visitors_see_their_own_jobs_only(open_fake: Callable[..., Studio]) -> N
 
 
 def test_preview_slot_is_newest_wins() -> None:
-    job, gate, drawn = Job(PLAN, visitor="v"), threading.Event(), []
+    job, gate = Job(PLAN, visitor="v"), threading.Event()
+    drawn: list[int] = []
     pump = PreviewPump(budget=1.0)
 
     def draw(number: int) -> Callable[[], list[Image.Image]]:
@@ -229,7 +233,8 @@ def test_preview_slot_is_newest_wins() -> None:
 
 
 def test_preview_budget_skips_frames() -> None:
-    job, drawn = Job(PLAN, visitor="v"), []
+    job = Job(PLAN, visitor="v")
+    drawn: list[None] = []
     pump = PreviewPump(budget=0.02)
 
     def slow() -> list[Image.Image]:

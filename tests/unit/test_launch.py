@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-import launcher
-from launcher.environment import SetupError, check_space, make_environment, size_of, venv_python, works
-from launcher.packages import explain, install, installed_versions, missing
-from launcher.progress import Line, translate
+from studio import launcher
+from studio.launcher.environment import SetupError, check_space, make_environment, size_of, venv_python, works
+from studio.launcher.packages import explain, install, installed_versions, missing
+from studio.launcher.progress import Line, translate
 
 ROOT = Path(__file__).resolve().parents[2]
 posix_only = pytest.mark.skipif(os.name != "posix", reason="the stand-in for Python is a shell script")
@@ -210,7 +210,7 @@ def test_the_test_command_runs_pytest_in_the_repository(tmp_path: Path) -> None:
 
 @posix_only
 def test_help_before_the_set_up_installs_nothing(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "launcher", tmp_path / "launcher", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "studio" / "launcher", tmp_path / "studio" / "launcher", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "launch.py", tmp_path)
     (tmp_path / "requirements.txt").write_text("a-package-that-is-nowhere\n", encoding="utf-8")
     ran = subprocess.run([sys.executable, "launch.py", "--help"], cwd=tmp_path, capture_output=True, text=True, check=False)

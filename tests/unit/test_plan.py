@@ -14,7 +14,9 @@ from studio.request import MAX_SEED, GenerationRequest
 from tests.strategies import requests
 
 CARD = ModelCard(name="Mini", path=Path("mini"), family="sd", prediction_type="epsilon", native_size=256, multiple_of=16, bytes=1)
-HERE = Inventory((CARD, replace(CARD, name="Other", native_size=512, multiple_of=8)), (BrokenCard("Bad", "Bad cannot be used."),))
+HERE = Inventory(
+    (CARD, replace(CARD, name="Other", native_size=512, multiple_of=8)), (BrokenCard("Bad", Path("bad"), "Bad cannot be used."),)
+)
 
 
 def test_open_choices_are_made() -> None:

@@ -28,7 +28,10 @@ BAD: list[tuple[Any, str]] = [
     ({"stepz": 3}, "'stepz' is no field of a request; did you mean steps?"),
     ([1, 2], "The request must be one JSON object with fields such as prompt, steps and seed, not a list."),
     (None, "The request must be one JSON object with fields such as prompt, steps and seed, not None."),
-    ({"width": 2048, "height": 2048, "batch_size": 8}, "width x height x batch_size is 32 megapixels; make one smaller, at most 16 in all."),
+    (
+        {"width": 2048, "height": 2048, "batch_size": 8},
+        "width x height x batch_size is 32 megapixels; make one smaller, at most 16 in all.",
+    ),
 ]
 
 
@@ -69,7 +72,10 @@ def test_round_trip_through_json(request: GenerationRequest) -> None:
     assert GenerationRequest.parse(json.loads(request.model_dump_json())) == request
 
 
-@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(max_size=9), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+leaves = st.none() | st.booleans() | st.floats() | st.text(max_size=9)
+
+
+@given(st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
 def test_any_json_is_accepted_or_refused_in_a_sentence(data: Any) -> None:
     for candidate in (data, dict.fromkeys(GenerationRequest.model_fields, data)):
         try:

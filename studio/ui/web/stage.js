@@ -7,7 +7,10 @@ studio.stage = ({ element, props, server, watch }) => {
   const works = []; // finished jobs, newest first: {job, prompt, columns, width, height, pictures: [{seed, thumb}]}
   const files = new Map(); // "job index" -> promise of {name, url}
   let chosen = null; // {work, index}; index null shows the whole batch
+  let live = null; // the running job's newest view with a preview
+  let pinned = false; // somebody looks at a finished picture while a job runs
   let following = false;
+  class Lost extends Error {}
   let answered; // number of the newest answer to Generate that was dealt with
 
   function box(width, height, columns, count) {
@@ -22,9 +25,10 @@ studio.stage = ({ element, props, server, watch }) => {
   function file(job, index) {
     const key = `${job} ${index}`;
     if (!files.has(key)) {
-      const fetched = server.picture([job, index]).then(({ name, png }) => {
-        const bytes = Uint8Array.from(atob(png), (letter) => letter.charCodeAt(0));
-        return { name, url: URL.createObjectURL(new Blob([bytes], { type: "image/png" })) };
+      const fetched = server.picture([job, index]).then((answer) => {
+        if (!answer) throw new Lost("This picture is no longer kept; make it again with its seed.");
+        const bytes = Uint8Array.from(atob(answer.png), (letter) => letter.charCodeAt(0));
+        return { name: answer.name, url: URL.createObjectURL(new Blob([bytes], { type: "image/png" })) };
       });
       fetched.catch(() => files.delete(key));
       files.set(key, fetched);
@@ -53,7 +57,7 @@ studio.stage = ({ element, props, server, watch }) => {
       image.src = url;
       image.alt = `${work.prompt || "Picture without a prompt"}, seed ${work.pictures[i].seed}`;
       await image.decode();
-      if (indexes.length > 1) image.addEventListener("click", () => show(work, i));
+      if (indexes.length > 1) image.addEventListener("click", () => look(work, i));
       return image;
     }));
     if (chosen !== wanted) return;
@@ -80,15 +84,31 @@ studio.stage = ({ element, props, server, watch }) => {
     const pictures = single ? [work.pictures[index]] : work.pictures;
     button.style.setProperty("--columns", single ? 1 : work.columns);
     button.append(...pictures.map(({ thumb }) => Object.assign(new Image(), { src: thumb, alt: "" })));
-    button.addEventListener("click", () => show(work, index).catch(unreachable));
+    button.addEventListener("click", () => look(work, index));
     return button;
+  }
+
+  function liveTile() {
+    const button = Object.assign(document.createElement("button"), { type: "button", textContent: "live" });
+    button.setAttribute("aria-label", "Show the running preview");
+    button.setAttribute("aria-pressed", !pinned);
+    button.addEventListener("click", () => {
+      pinned = false;
+      preview(live);
+    });
+    return button;
+  }
+
+  function look(work, index) {
+    pinned = waiting.length > 0;
+    show(work, index).catch(unreachable);
   }
 
   function strip() {
     const tiles = works.flatMap((work) => [...(work.pictures.length > 1 ? [tile(work, null)] : []), ...work.pictures.map((_, i) => tile(work, i))]);
     const focused = [...find("strip").children].indexOf(document.activeElement);
-    find("strip").replaceChildren(...tiles.slice(0, TILES));
-    find("strip").inert = !tiles.length;
+    find("strip").replaceChildren(...(live ? [liveTile()] : []), ...tiles.slice(0, TILES));
+    find("strip").inert = !works.length;
     find("strip").children[focused]?.focus();
   }
 
@@ -101,7 +121,10 @@ studio.stage = ({ element, props, server, watch }) => {
   }
 
   function preview(view) {
-    if (chosen) {
+    const first = !live;
+    live = view;
+    if (pinned) return;
+    if (chosen || first) {
       chosen = null;
       strip();
     }
@@ -130,6 +153,11 @@ studio.stage = ({ element, props, server, watch }) => {
     if (view.seed !== null) studio.know("last seed", view.seed);
     if (find("spoken").textContent !== view.spoken) find("spoken").textContent = view.spoken;
     if (view.error) complain(view.error, view.hint);
+    if (view.over) {
+      live = null;
+      pinned = false;
+      strip();
+    }
     if (view.phase === "done") {
       const work = add(view);
       await show(work, work.pictures.length > 1 ? null : 0);
@@ -144,7 +172,7 @@ studio.stage = ({ element, props, server, watch }) => {
 
   const unreachable = (error) => {
     console.warn("studio: no answer", error);
-    complain("The studio does not answer; trying again.", "");
+    complain(error instanceof Lost ? error.message : "The studio does not answer; trying again.", "");
   };
 
   function gone() {
@@ -195,15 +223,26 @@ studio.stage = ({ element, props, server, watch }) => {
   async function restore() {
     const jobs = await server.mine(studio.visitor);
     for (const { job, over } of jobs) {
-      if (!over) waiting.push(job);
-      else {
+      if (!over && !waiting.includes(job)) waiting.push(job);
+      if (over) {
         const view = await server.poll([job, -1, -1]);
         if (view?.phase === "done") add(view);
         if (view && job === jobs.at(-1).job) await draw(view);
       }
     }
     if (chosen === null && works.length && find("preview").hidden) await show(works[0], works[0].pictures.length > 1 ? null : 0);
+    complain("", "");
     follow();
+  }
+
+  async function start() {
+    try {
+      await restore();
+    } catch (error) {
+      unreachable(error);
+      await studio.sleep(1000);
+      await start();
+    }
   }
 
   async function download() {
@@ -233,5 +272,5 @@ studio.stage = ({ element, props, server, watch }) => {
   find("reuse").addEventListener("click", () => studio.say("set", { field: "seed", value: chosen.work.pictures[chosen.index ?? 0].seed }));
   studio.on("collect", () => { props.value = { visitor: studio.visitor, number: answered }; });
   busy();
-  restore().catch(unreachable);
+  start();
 };

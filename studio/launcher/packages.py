@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TextIO
 
-from launcher.environment import SetupError
-from launcher.progress import Line, translate
+from studio.launcher.environment import SetupError
+from studio.launcher.progress import Line, translate
 
 # What pip says, and what it means. The first that fits is told.
 MEANINGS = (

@@ -8,10 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from launcher.environment import SetupError, check_space, is_made, make_environment, mark_made, size_of, venv_python
-from launcher.packages import install, installed_versions, log_file, missing
+from studio.launcher.environment import SetupError, check_space, is_made, make_environment, mark_made, size_of, venv_python
+from studio.launcher.packages import install, installed_versions, log_file, missing
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 # PyTorch for Linux brings CUDA along; unpacked and downloaded files lie side by side while it is installed.
 LARGE = (10 if sys.platform == "linux" else 5) * 2**30
 # All the other packages, where PyTorch is there already.
