@@ -81,6 +81,13 @@ def test_picture_equals_the_stock_pipeline(engine: DiffusersEngine, tiny_card: M
     assert np.abs(np.asarray(ours, int) - np.asarray(theirs, int)).max() <= 1
 
 
+@pytest.mark.parametrize("size", [(72, 104), (64, 200)])
+def test_sizes_off_the_unets_grid_come_out(size: tuple[int, int], engine: DiffusersEngine, tiny_card: ModelCard) -> None:
+    run = run_of(engine, tiny_card, steps=2, width=size[0], height=size[1])
+    latents_of(run)
+    assert run.finish()[0].size == size
+
+
 def test_distilled_guidance_equals_the_stock_pipeline(tmp_path: Path, settings: Settings) -> None:
     card = describe("Distilled", make_tiny_model(tmp_path / "distilled", time_cond_proj_dim=16))
     engine = DiffusersEngine(settings)
