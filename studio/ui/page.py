@@ -8,6 +8,7 @@ import gradio as gr
 from studio.service import Studio
 from studio.ui import api, stage
 from studio.ui.form import Form
+from studio.ui.panels.actions import actions
 from studio.ui.panels.header import header
 from studio.ui.panels.prompt import prompt_panel
 from studio.ui.panels.sampling import sampling_panel
@@ -26,9 +27,7 @@ def build(studio: Studio, *, files: Path) -> gr.Blocks:
         with gr.Row(elem_id="columns"):
             with gr.Column(elem_id="form"):
                 prompt_panel(form, studio)
-                with gr.Row(elem_id="actions"):
-                    generate = gr.Button("Generate", variant="primary", elem_id="generate")
-                    stop = gr.Button("Stop", elem_id="stop")
+                generate = actions()
                 sampling_panel(form)
             with gr.Column(elem_id="stage-column"):
                 shown = stage.stage(studio)
@@ -36,8 +35,7 @@ def build(studio: Studio, *, files: Path) -> gr.Blocks:
         def on_generate(values: dict[Any, Any]) -> dict[str, Any]:
             return stage.submit(studio, form, values, visitor=(values[shown] or {}).get("visitor"))
 
-        quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-        generate.click(on_generate, inputs={*form.fields.values(), shown}, outputs=shown, **quiet)
-        stop.click(None, js='() => studio.say("stop")', **quiet)
+        inputs = {*form.fields.values(), shown}
+        generate.click(on_generate, inputs=inputs, outputs=shown, queue=False, show_progress="hidden", api_visibility="private")
         api.add(studio, files)
     return page

@@ -31,7 +31,7 @@ def html(template: str, *, script: str, server_functions: ServerFunctions = (), 
     """Return a widget of ours: static markup, and one function of the page's scripts that brings it to life."""
     return gr.HTML(
         html_template=template,
-        js_on_load=f"studio.{script}({{ element, props, server, watch }})",
+        js_on_load=f"studio.{script}({{ element, props, server, trigger, watch }})",
         apply_default_css=False,
         server_functions=list(server_functions),
         **options,

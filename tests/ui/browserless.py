@@ -22,7 +22,7 @@ class Page:
 
     def generate(self, **typed: Any) -> dict[str, Any]:
         """Press Generate with some fields typed over the page's start values; return what the stage is given."""
-        press = next(event for event in self._config["dependencies"] if (self._ids["generate"], "click") in map(tuple, event["targets"]))
+        press = next(event for event in self._config["dependencies"] if (self._ids["actions"], "click") in map(tuple, event["targets"]))
         values = [self._value(part, typed) for part in press["inputs"]]
         body = {"fn_index": press["id"], "data": values, "session_hash": self._visitor}
         answer = self._http.post("/gradio_api/run/predict", json=body)

@@ -50,6 +50,12 @@ const studio = (() => {
     // What happens once: set, collect, stop, over.
     on: (name, hear) => bus.addEventListener(name, (event) => hear(event.detail)),
     say: (name, detail) => bus.dispatchEvent(new CustomEvent(name, { detail })),
+    // Calls a server function. Gradio answers nothing at all when the server could not be reached.
+    async ask(call, data) {
+      const answer = await call(data);
+      if (answer === undefined) throw new Error("no answer");
+      return answer;
+    },
     sleep: (milliseconds) => new Promise((done) => setTimeout(done, milliseconds)),
     visitor: recall("studio-visitor", null) ?? newVisitor(),
     draft: recall("studio-draft", {}),
@@ -71,9 +77,6 @@ const studio = (() => {
   };
 
   dress(recall("studio-theme", null) ?? preferred());
-  // Gradio lays its own start values over what a widget sets while the page loads, so widgets hand theirs in
-  // right before gradio collects them.
-  document.addEventListener("click", (event) => { if (event.target.closest("#generate")) self.say("collect"); }, { capture: true });
   document.addEventListener("keydown", (event) => {
     if (event.isComposing || event.repeat) return;
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {

@@ -67,7 +67,7 @@ studio.countTokens = ({ field, input, note, warning, server }) => {
   let model = null;
   const count = async () => {
     try {
-      const answer = await server.count([input.value, model]);
+      const answer = await studio.ask(server.count, [input.value, model]);
       note.textContent = answer.note;
       warning.textContent = answer.warning;
       warning.hidden = !answer.warning;
@@ -78,6 +78,23 @@ studio.countTokens = ({ field, input, note, warning, server }) => {
   const soon = () => { clearTimeout(timer); timer = setTimeout(count, 250); };
   studio.watch(field, soon);
   studio.watch("model", (name) => { model = name; soon(); });
+};
+
+// Generate and Stop. Gradio lays its own start values over what a widget sets while the page loads, so the widgets
+// hand their values in right before gradio collects them.
+studio.actions = ({ element, trigger }) => {
+  const [generate, stop] = element.querySelectorAll("button");
+  const hint = element.querySelector('[data-part="hint"]');
+  generate.addEventListener("click", () => {
+    studio.say("collect");
+    trigger("click");
+  });
+  stop.addEventListener("click", () => studio.say("stop"));
+  studio.watch("busy", (busy) => {
+    stop.disabled = !busy;
+    hint.textContent = busy ? "adds to your queue" : "Ctrl ⏎";
+    hint.toggleAttribute("data-words", busy);
+  });
 };
 
 // Example prompts: one stop for Tab, arrow keys move inside, a press fills the form.

@@ -50,7 +50,7 @@ studio.header = ({ element, props, server }) => {
     for (;;) {
       await studio.seen();
       try {
-        const status = await server.status(null);
+        const status = await studio.ask(server.status, null);
         draw(status);
         if (status.state !== "loading") break;
       } catch (error) {

@@ -25,7 +25,7 @@ studio.stage = ({ element, props, server, watch }) => {
   function file(job, index) {
     const key = `${job} ${index}`;
     if (!files.has(key)) {
-      const fetched = server.picture([job, index]).then((answer) => {
+      const fetched = studio.ask(server.picture, [job, index]).then((answer) => {
         if (!answer) throw new Lost("This picture is no longer kept; make it again with its seed.");
         const bytes = Uint8Array.from(atob(answer.png), (letter) => letter.charCodeAt(0));
         return { name: answer.name, url: URL.createObjectURL(new Blob([bytes], { type: "image/png" })) };
@@ -164,11 +164,7 @@ studio.stage = ({ element, props, server, watch }) => {
     }
   }
 
-  function busy() {
-    document.getElementById("generate")?.toggleAttribute("data-busy", waiting.length > 0);
-    const stop = document.getElementById("stop");
-    if (stop) stop.disabled = !waiting.length;
-  }
+  const tellBusy = () => studio.know("busy", waiting.length > 0);
 
   const unreachable = (error) => {
     console.warn("studio: no answer", error);
@@ -188,7 +184,7 @@ studio.stage = ({ element, props, server, watch }) => {
     for (;;) {
       await studio.seen();
       try {
-        const view = await server.poll([job, version, seen]);
+        const view = await studio.ask(server.poll, [job, version, seen]);
         if (lost) complain("", "");
         lost = false;
         if (view === null) return gone();
@@ -206,13 +202,13 @@ studio.stage = ({ element, props, server, watch }) => {
   }
 
   async function follow() {
-    busy();
+    tellBusy();
     if (following) return;
     following = true;
     while (waiting.length) {
       await tail(waiting[0]);
       waiting.shift();
-      busy();
+      tellBusy();
     }
     following = false;
     studio.know("place", "");
@@ -221,11 +217,11 @@ studio.stage = ({ element, props, server, watch }) => {
 
   // After a reload: what is finished comes back as pictures, what runs is followed again.
   async function restore() {
-    const jobs = await server.mine(studio.visitor);
+    const jobs = await studio.ask(server.mine, studio.visitor);
     for (const { job, over } of jobs) {
       if (!over && !waiting.includes(job)) waiting.push(job);
       if (over) {
-        const view = await server.poll([job, -1, -1]);
+        const view = await studio.ask(server.poll, [job, -1, -1]);
         if (view?.phase === "done") add(view);
         if (view && job === jobs.at(-1).job) await draw(view);
       }
@@ -253,7 +249,7 @@ studio.stage = ({ element, props, server, watch }) => {
   }
 
   function stop() {
-    if (waiting.length) server.stop_job(waiting[0]).catch(unreachable);
+    if (waiting.length) studio.ask(server.stop_job, waiting[0]).catch(unreachable);
   }
 
   studio.on("stop", stop);
@@ -271,6 +267,6 @@ studio.stage = ({ element, props, server, watch }) => {
   find("download").addEventListener("click", () => download().catch(unreachable));
   find("reuse").addEventListener("click", () => studio.say("set", { field: "seed", value: chosen.work.pictures[chosen.index ?? 0].seed }));
   studio.on("collect", () => { props.value = { visitor: studio.visitor, number: answered }; });
-  busy();
+  tellBusy();
   start();
 };
