@@ -6,13 +6,17 @@ studio.field = ({ element, props, server }) => {
     text: () => ({ show: (value) => { input.value = value ?? ""; grow(); }, read: () => input.value }),
     slider: () => {
       const range = find("range");
+      const text = (value) => (Number.isInteger(value) ? value.toFixed(props.digits) : String(Number(value.toFixed(6))));
       const show = (value) => {
-        input.value = typeof value === "number" ? Number(value.toFixed(6)).toFixed(props.digits) : "";
+        input.value = typeof value === "number" ? text(value) : "";
+        slide(value);
+      };
+      const slide = (value) => {
         range.value = value ?? props.least;
         range.style.setProperty("--part", `${(100 * (range.value - props.least)) / (props.most - props.least)}%`);
       };
       range.addEventListener("input", () => { show(Number(range.value)); changed(); });
-      input.addEventListener("input", () => { if (!Number.isNaN(input.valueAsNumber)) { const typed = input.value; show(input.valueAsNumber); input.value = typed; } });
+      input.addEventListener("input", () => slide(number()));
       return { show, read: number };
     },
     size: () => {
@@ -142,11 +146,11 @@ studio.sizes = ({ element, props }) => {
   let model = null;
   const size = { width: null, height: null };
   const side = (value) => Math.round(value / model.multiple) * model.multiple;
-  const offers = () => props.shapes.map(([label, across, down]) => {
-    const area = model.native * model.native;
-    const square = across === down;
-    return { label, width: square ? model.native : side(Math.sqrt((area * across) / down)), height: square ? model.native : side(Math.sqrt((area * down) / across)) };
-  });
+  const offers = () => props.shapes.map(([label, across, down]) => ({
+    label,
+    width: side(model.native * Math.sqrt(across / down)),
+    height: side(model.native * Math.sqrt(down / across)),
+  }));
   const draw = () => {
     if (!model) return;
     const current = { width: size.width ?? model.native, height: size.height ?? model.native };

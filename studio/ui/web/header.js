@@ -31,7 +31,7 @@ studio.header = ({ element, props, server }) => {
     }
     select.disabled = models.length < 2;
     find("problems-button").hidden = !status.problems.length;
-    find("problems-button").textContent = status.problems.length === 1 ? "1 folder cannot be used" : `${status.problems.length} folders cannot be used`;
+    find("problems-button").textContent = `${status.problems.length} ${status.problems.length === 1 ? "folder" : "folders"} cannot be used`;
     find("problems").replaceChildren(...status.problems.map((sentence) => Object.assign(document.createElement("p"), { textContent: sentence })));
     find("device").textContent = status.device;
     find("device").hidden = !status.device;

@@ -79,7 +79,8 @@ studio.stage = ({ element, props, server, watch }) => {
     const button = document.createElement("button");
     const single = index !== null;
     button.type = "button";
-    button.setAttribute("aria-label", single ? `Show picture with seed ${work.pictures[index].seed}: ${work.prompt}` : `Show all ${work.pictures.length} of the batch: ${work.prompt}`);
+    const what = single ? `picture with seed ${work.pictures[index].seed}` : `all ${work.pictures.length} of the batch`;
+    button.setAttribute("aria-label", `Show ${what}: ${work.prompt}`);
     button.setAttribute("aria-pressed", Boolean(chosen && chosen.work === work && chosen.index === index));
     const pictures = single ? [work.pictures[index]] : work.pictures;
     button.style.setProperty("--columns", single ? 1 : work.columns);
