@@ -60,7 +60,10 @@ def _tidy(folder: Path) -> None:
     """Drop the place the weights were made at; say float32, or transformers would load the text encoder alone in half precision."""
     path = folder / "config.json"
     if path.exists():
-        config = {key: value for key, value in json.loads(path.read_text()).items() if key != "_name_or_path"}
+        config = json.loads(path.read_text())
+        config.pop("_name_or_path", None)
+        if config.get("_class_name") == "AutoencoderTiny":
+            config.pop("block_out_channels")  # it writes this one and warns when it reads it
         if "dtype" in config:
             config["dtype"] = "float32"
         path.write_text(json.dumps(config, indent=2) + "\n")

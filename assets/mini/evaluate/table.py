@@ -145,8 +145,8 @@ def measure(count: int, dtype: torch.dtype = torch.float32) -> str:
     """All rows as a Markdown table; `count` prompts, half of them pairs."""
     pipeline, judge, settings = load_pipeline(dtype), load_judge(), Settings(dtype=dtype)
     rows = [*single_rows(pipeline, judge, count // 2, settings), *pair_rows(pipeline, judge, count // 2, settings)]
-    rows.append(negative_row(pipeline, judge, count // 2, settings))
-    rows.append(curve_row(pipeline, judge, count // 5, settings))
+    rows.append(negative_row(pipeline, judge, count // 3, settings))
+    rows.append(curve_row(pipeline, judge, count // 8, settings))
     if dtype == torch.float32:
         rows.append(preview_row(pipeline, asks("pair", 16)))
     rows.append(speed_row(pipeline))

@@ -70,10 +70,11 @@ def train_judge(run: Path, minutes: float) -> Judge:
 
     judge.load_state_dict(learn(judge, loss_of, Pace(minutes, 2e-3, average=0.99), run, "judge"))
     save_file({name: value.half().contiguous() for name, value in judge.state_dict().items()}, WEIGHTS)
+    WEIGHTS.chmod(0o644)
     return judge
 
 
-def smear(run: Path, count: int = 1200) -> None:
+def smear(run: Path, count: int = 600) -> None:
     """Write `<run>/smeared.npy`: the first training pictures as the autoencoder gives them back."""
     vae = cast("AutoencoderKL", AutoencoderKL.from_pretrained(run / "vae")).eval().to(memory_format=torch.channels_last)
     latents, rows = np.load(run / "latents-train.npy", mmap_mode="r"), []

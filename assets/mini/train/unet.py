@@ -82,6 +82,6 @@ def train_unet(run: Path, minutes: float) -> UNet2DConditionModel:
         gap = (found.float() - (a * noise - s * clean)).square().mean((1, 2, 3))
         return (gap * weight[times]).mean()
 
-    unet.load_state_dict(learn(unet, loss_of, Pace(minutes, 1e-3, warm=0.02, average=0.9993), run, "unet"))
+    unet.load_state_dict(learn(unet, loss_of, Pace(minutes, 1e-3, warm=0.02, average=0.998), run, "unet"))
     unet.save_pretrained(run / "unet")
     return unet
