@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 # Keeps the fit defined for latent channels that hardly vary, and is far below the data otherwise.
 RIDGE = 1e-4
+# Multiplications in one matrix product below which OpenBLAS keeps to the calling thread; its others would compete with the model.
+LONE_THREAD_WORK = 2**18
 # How much the procedural pictures weigh against finished ones, in pictures.
 FIRST_FIT_WEIGHT = 2.0
 
@@ -38,7 +40,9 @@ class LinearMap:
     def draw(self, latents: Floats) -> NDArray[np.uint8]:
         """Return RGB pictures, (n, h * patch, w * patch, 3), of latents (n, channels, h, w)."""
         n, _, height, width = latents.shape
-        values = neighbourhoods(latents) @ self._matrix
+        seen = neighbourhoods(latents)
+        block = max(1, LONE_THREAD_WORK // self._matrix.size)
+        values = np.concatenate([seen[i : i + block] @ self._matrix for i in range(0, len(seen), block)])
         patches = np.clip(values * 255 + 0.5, 0, 255).astype(np.uint8).reshape(n, height, width, self.patch, self.patch, 3)
         return patches.swapaxes(2, 3).reshape(n, height * self.patch, width * self.patch, 3)
 
