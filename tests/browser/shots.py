@@ -1,6 +1,6 @@
 """Takes the screenshots of the documents: `python -m tests.browser.shots docs/images [--fake]`.
 
-Writes desktop-dark, desktop-light, phone, running and error as PNG with 256 colours.
+Writes desktop-dark, desktop-light, phone, running and error as PNG.
 """
 
 import shutil
@@ -35,6 +35,7 @@ def take(browser: Browser, address: str, folder: Path) -> None:
     page.get_by_role("button", name="Switch to dark").click()
     page.get_by_role("button", name="torus at sunset").click()
     page.click("#generate")
+    page.wait_for_selector('[data-phase="running"] [data-part=preview]:not([hidden])')
     page.wait_for_function("parseInt(document.querySelector('[data-part=badge]').textContent.split('step ')[1]) >= 9")
     shoot(page, folder / "running.png")
     page.wait_for_selector('[data-phase="done"]')
@@ -71,7 +72,7 @@ def shoot(page: Page, path: Path) -> None:
     page.evaluate("document.activeElement.blur()")
     page.screenshot(path=path)
     with Image.open(path) as picture:
-        picture.convert("RGB").quantize(256).save(path, optimize=True)
+        picture.convert("RGB").save(path, optimize=True)
 
 
 def main(arguments: list[str]) -> None:
