@@ -70,6 +70,7 @@ def shoot(page: Page, path: Path) -> None:
     """Write what the page shows, with the pointer out of the way."""
     page.mouse.move(1, 1)
     page.evaluate("document.activeElement.blur()")
+    page.evaluate("scrollTo(0, 0)")
     page.screenshot(path=path)
     with Image.open(path) as picture:
         picture.convert("RGB").save(path, optimize=True)

@@ -151,9 +151,11 @@ def test_a_phone_shows_picture_and_generate_without_overflow(slow_page: Served, 
         box = page.locator(part).bounding_box()
         assert box and box["x"] >= 0 and box["y"] >= 0 and box["x"] + box["width"] <= 390 and box["y"] + box["height"] <= 844
     page.fill("#steps", "2")
+    page.locator("#height").scroll_into_view_if_needed()
     page.click("#generate")
     page.wait_for_selector('[data-phase="done"]')
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    expect(page.locator("[data-part=picture]")).to_be_in_viewport(ratio=0.95)
 
 
 def test_dark_and_light_are_kept(page: Page) -> None:

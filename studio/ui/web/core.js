@@ -76,6 +76,8 @@ const studio = (() => {
     },
   };
 
+  // What appears below the picture must not push the picture out of a phone's view.
+  document.documentElement.style.overflowAnchor = "none";
   dress(recall("studio-theme", null) ?? preferred());
   document.addEventListener("keydown", (event) => {
     if (event.isComposing || event.repeat) return;

@@ -261,6 +261,7 @@ studio.stage = ({ element, props, server, watch }) => {
     if (props.value.error) find("error").scrollIntoView({ block: "nearest" });
     if (props.value.job && !waiting.includes(props.value.job)) {
       waiting.push(props.value.job);
+      find("picture").scrollIntoView({ block: "nearest" });
       follow();
     }
   });
