@@ -16,6 +16,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from ..models import CHANNELS, LATENT, new_scheduler, new_unet
 from ..tokens import load_tokenizer
 from ..world.captions import Writer
+from ..world.scene import FIGURE, Scene
 from .loop import Pace, learn
 from .scenes import COUNTS, pictures, scene_of
 from .text import token_ids
@@ -24,6 +25,8 @@ BATCH = 32
 EMPTY = 0.1
 GAMMA = 5.0
 CHUNK = 100
+FULL = 0.75
+MIX = {"single": 0.2, "pair": 0.62, "figure": 0.18}  # single objects are learned long before pairs and figures
 
 
 def encode_latents(run: Path, limit: int = 22_000, part: str = "train") -> None:
@@ -54,7 +57,20 @@ def noise_levels() -> tuple[Tensor, Tensor]:
 def texts_for(part: str, indexes: NDArray[np.int64], rng: np.random.Generator) -> list[str]:
     """A fresh caption for each scene, one in ten empty."""
     writer = Writer(rng)
-    return ["" if rng.random() < EMPTY else writer.caption(scene_of(part, int(index))).text for index in indexes]
+    return ["" if rng.random() < EMPTY else writer.caption(scene_of(part, int(index)), FULL).text for index in indexes]
+
+
+def shares(count: int) -> NDArray[np.float64]:
+    """How often each of the first training scenes is drawn, so that the kinds come in the proportions of MIX."""
+    kinds = [_kind(scene_of("train", index)) for index in range(count)]
+    share = np.asarray([MIX[kind] / kinds.count(kind) for kind in kinds])
+    return share / share.sum()
+
+
+def _kind(scene: Scene) -> str:
+    if len(scene.things) == 2:
+        return "pair"
+    return "figure" if scene.things[0].shape == FIGURE else "single"
 
 
 def train_unet(run: Path, minutes: float) -> UNet2DConditionModel:
@@ -63,17 +79,18 @@ def train_unet(run: Path, minutes: float) -> UNet2DConditionModel:
     unet = new_unet()
     tokenizer = cast("CLIPTokenizer", load_tokenizer(run / "tokenizer"))
     encoder = cast("CLIPTextModel", CLIPTextModel.from_pretrained(run / "text_encoder", dtype=torch.float32)).eval()
-    latents, ready = np.load(run / "latents-train.npy", mmap_mode="r"), run / "latents-train.done"
+    latents = np.load(run / "latents-train.npy", mmap_mode="r")
+    odds = shares(int((run / "latents-train.done").read_text()))
     signal, spread = noise_levels()
     weight = torch.minimum((signal / spread) ** 2, torch.tensor(GAMMA)) * spread**2
 
     def loss_of(step: int) -> Tensor:
         rng = np.random.default_rng(5_000_000 + step)
         torch.manual_seed(step)
-        indexes = rng.integers(int(ready.read_text()), size=BATCH)
-        clean = torch.from_numpy(np.asarray(latents[np.sort(indexes)])).float()
+        indexes = np.sort(rng.choice(len(odds), BATCH, p=odds))
+        clean = torch.from_numpy(latents[indexes]).float()
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            states = encoder(token_ids(tokenizer, texts_for("train", np.sort(indexes), rng))).last_hidden_state
+            states = encoder(token_ids(tokenizer, texts_for("train", indexes, rng))).last_hidden_state
         times = torch.randint(1000, (BATCH,))
         noise = torch.randn_like(clean)
         a, s = signal[times].view(-1, 1, 1, 1), spread[times].view(-1, 1, 1, 1)
