@@ -211,6 +211,7 @@ def test_the_test_command_runs_pytest_in_the_repository(tmp_path: Path) -> None:
 @posix_only
 def test_help_before_the_set_up_installs_nothing(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "studio" / "launcher", tmp_path / "studio" / "launcher", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "studio" / "__init__.py", tmp_path / "studio")
     shutil.copy(ROOT / "launch.py", tmp_path)
     (tmp_path / "requirements.txt").write_text("a-package-that-is-nowhere\n", encoding="utf-8")
     ran = subprocess.run([sys.executable, "launch.py", "--help"], cwd=tmp_path, capture_output=True, text=True, check=False)
