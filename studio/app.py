@@ -5,14 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from studio.engine.fake import CARD, FakeEngine, FakeInventory, FakeTokens
+from studio.engine.fake import CARD, FakeAnnotator, FakeEngine, fake_parts
 from studio.engine.tokens import FolderTokens
 from studio.errors import BrokenModel, UnknownModel
-from studio.ports import Engine, Progress
+from studio.ports import Engine, Parts, Progress
 from studio.request import shorten
 from studio.service import Studio
 from studio.settings import Settings
 from studio.storage.inventory import DiskInventory
+from studio.storage.pictures import DiskPictures
 
 
 def build(settings: Settings, *, progress: Progress = lambda fraction, message: None) -> Studio:
@@ -28,9 +29,10 @@ def build(settings: Settings, *, progress: Progress = lambda fraction, message: 
     if settings.engine == "fake":
         if settings.model not in ("", CARD.name):
             raise UnknownModel(f"model: the fake engine has none but {CARD.name}, so leave {shorten(settings.model)} out.")
-        return Studio(FakeEngine, FakeInventory(), FakeTokens())
+        return Studio(FakeEngine, fake_parts())
     inventory = DiskInventory(settings, first=_local_model(settings, progress))
-    return Studio(lambda: _diffusers_engine(settings), inventory, FolderTokens())
+    parts = Parts(inventory, FolderTokens(), DiskPictures(settings.data_dir / "inputs"), FakeAnnotator())
+    return Studio(lambda: _diffusers_engine(settings), parts)
 
 
 def open_studio(**settings: Any) -> Studio:

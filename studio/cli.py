@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 failed, 2 something in the command is wrong, 130 stopped b
 """
 
 import argparse
+import json
 import logging
 import os
 import re
@@ -22,7 +23,7 @@ from studio.app import build
 from studio.errors import InvalidRequest, StudioError, UnknownModel
 from studio.events import Event, Loading, Queued, Step
 from studio.jobs import Job
-from studio.request import GenerationRequest, bounds, shorten
+from studio.request import GenerationRequest, bounds, control, shorten
 from studio.service import Studio
 from studio.settings import DeviceName, EngineName, PrecisionName, PreviewName, Settings, default_data_dir
 from studio.ui.serve import LOOPBACK, serve
@@ -78,7 +79,7 @@ def generate_parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", default="out.png", help="file to write, .png, .jpg or .webp; several become out-1.png, ... (out.png)")
     for name, field in GenerationRequest.model_fields.items():
         if name not in NOT_DERIVED:
-            usual = "the model's own" if field.default is None else field.default
+            usual = "none" if field.default == () else "the model's own" if field.default is None else field.default
             about = f"{field.description}; " if field.description else ""
             parser.add_argument(_option(name), dest=name, metavar="VALUE", help=f"{about}{bounds(name)} ({usual})".replace("%", "%%"))
     _add_settings(parser)
@@ -169,12 +170,21 @@ def _value(field: str, text: str) -> object:
     kinds = get_args(GenerationRequest.model_fields[field].annotation) or (GenerationRequest.model_fields[field].annotation,)
     if str in kinds:
         return text
+    if control(field).kind == "list":
+        return _json(field, text)
     if re.fullmatch(r"[+-]?[0-9]{1,100}", text):
         return int(text)
     try:
         return float(text)
     except ValueError:
         return text
+
+
+def _json(field: str, text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise WrongUsage(f"{_option(field)} must be {bounds(field)} in JSON, not {shorten(text)}.") from error
 
 
 def _check_writable(out: Path, request: GenerationRequest) -> None:

@@ -1,7 +1,7 @@
 """What happens to a job, as immutable values. The engine side pushes them, readers pull them.
 
-A job's stream is: Queued (again when its place changes), Loading while its model is read, Step and Preview for
-each evaluation, and exactly one terminal event (Finished, Failed or Cancelled).
+A job's stream is: Queued (again when its place changes), Loading while its model is read, Annotated per ControlNet unit,
+Step and Preview for each evaluation, and exactly one terminal event (Finished, Failed or Cancelled).
 """
 
 from dataclasses import dataclass
@@ -30,6 +30,15 @@ class Loading:
     model: str
     fraction: float
     message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Annotated:
+    """The map that ControlNet unit `unit` of the request will follow, RGB, of the pictures' size."""
+
+    job_id: str
+    unit: int
+    map: Image.Image
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,4 +94,4 @@ class Cancelled:
 
 
 Terminal = Finished | Failed | Cancelled
-Event = Queued | Loading | Step | Preview | Terminal
+Event = Queued | Loading | Annotated | Step | Preview | Terminal

@@ -1,5 +1,6 @@
 """Small pure functions on pictures: a sheet of several, and encoding for the page."""
 
+import hashlib
 import io
 import math
 from collections.abc import Sequence
@@ -29,3 +30,12 @@ def jpeg_bytes(picture: Image.Image, *, quality: int = 80) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
+
+
+def content_key(picture: Image.Image) -> str:
+    """Return the hash by which requests name a picture: SHA-256 over mode, size and pixels, 64 hexadecimal digits.
+
+    Files that differ in compression or metadata only have the same key.
+    """
+    width, height = picture.size
+    return hashlib.sha256(f"{picture.mode} {width} {height} ".encode() + picture.tobytes()).hexdigest()

@@ -1,7 +1,16 @@
-"""What is on this machine, as a value: the models a request may name. Reading the disk is `storage`'s work."""
+"""What is on this machine, as a value: the models, ControlNets and LoRAs a request may name. Reading the disk is `storage`'s work."""
 
 from dataclasses import dataclass
 from pathlib import Path
+
+
+@dataclass(frozen=True)
+class UnetShape:
+    """What a ControlNet must share with a U-Net to fit it: channels of the latents, widths of the levels, width of the text states."""
+
+    latent_channels: int
+    widths: tuple[int, ...]
+    context_width: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +25,7 @@ class ModelCard:
         native_size: side in pixels that the model was trained for.
         multiple_of: width and height must be multiples of this many pixels (the VAE's scale).
         bytes: size of its weight files on disk.
+        unet: the U-Net's shape.
     """
 
     name: str
@@ -25,6 +35,7 @@ class ModelCard:
     native_size: int
     multiple_of: int
     bytes: int
+    unet: UnetShape
 
     def is_called(self, wanted: str) -> bool:
         """Whether a person means this model by a name or a folder."""
@@ -44,9 +55,45 @@ class BrokenCard:
         return wanted == self.name or Path(wanted) == self.path
 
 
+@dataclass(frozen=True, kw_only=True)
+class ControlNetCard:
+    """One ControlNet folder, as its config file describes it.
+
+    Attributes:
+        name: what requests call it.
+        path: its folder, in the layout of `ControlNetModel.save_pretrained`.
+        kind: `sketch`, `depth` or `pose`.
+        unet: shape of the U-Nets it fits.
+        bytes: size of its weight files on disk.
+    """
+
+    name: str
+    path: Path
+    kind: str
+    unet: UnetShape
+    bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoraCard:
+    """One LoRA file, as its header describes it.
+
+    Attributes:
+        name: what requests call it: the file's name without its suffix, with its folder below the LoRA folder.
+        path: the safetensors file.
+        bytes: its size on disk.
+    """
+
+    name: str
+    path: Path
+    bytes: int
+
+
 @dataclass(frozen=True)
 class Inventory:
     """Everything a request may name now. The first model is the default one."""
 
     models: tuple[ModelCard, ...] = ()
     broken: tuple[BrokenCard, ...] = ()
+    controlnets: tuple[ControlNetCard, ...] = ()
+    loras: tuple[LoraCard, ...] = ()

@@ -8,13 +8,13 @@ import secrets
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from PIL import Image
 
 from studio.errors import InternalError, QueueFull, Stopped, StudioError
-from studio.events import Cancelled, Event, Failed, Finished, Loading, Preview, Queued, Step, Terminal
+from studio.events import Annotated, Cancelled, Event, Failed, Finished, Loading, Preview, Queued, Step, Terminal
 from studio.images import jpeg_bytes, sheet, sheet_columns
 from studio.plan import Plan
 from studio.result import Result
@@ -33,18 +33,21 @@ class JobState:
     version: int = 0
     queued: Queued | None = None
     loading: Loading | None = None
+    maps: tuple[Annotated, ...] = ()
     step: Step | None = None
     preview: Preview | None = None
     terminal: Terminal | None = None
 
 
 class Job:
-    """One submitted plan. Safe to read from any thread, by any number of readers."""
+    """One submitted plan and the pictures it names. Safe to read from any thread, by any number of readers."""
 
-    def __init__(self, plan: Plan, *, visitor: str) -> None:
+    def __init__(self, plan: Plan, *, visitor: str, pictures: Mapping[str, Image.Image] | None = None) -> None:
+        """`pictures` has an entry for every picture that the plan's request names."""
         self.id = secrets.token_urlsafe(18)
         self.visitor = visitor
         self.plan = plan
+        self.pictures = dict(pictures or {})
         self._changed = threading.Condition()
         self._token = threading.Event()
         self._log: list[Event] = []
@@ -129,6 +132,8 @@ def _advance(state: JobState, event: Event) -> JobState:
             return replace(state, version=version, queued=event)
         case Loading():
             return replace(state, version=version, loading=event)
+        case Annotated():
+            return replace(state, version=version, maps=(*state.maps, event))
         case Step():
             return replace(state, version=version, step=event)
         case Preview():

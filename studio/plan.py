@@ -4,8 +4,25 @@ from dataclasses import dataclass
 
 from studio import schedulers
 from studio.errors import InvalidRequest, UnknownModel
-from studio.inventory import Inventory, ModelCard
-from studio.request import MAX_SEED, RANDOM_SEED, GenerationRequest, shorten
+from studio.inventory import ControlNetCard, Inventory, LoraCard, ModelCard
+from studio.request import MAX_SEED, RANDOM_SEED, ControlUse, GenerationRequest, LoraUse, shorten
+
+
+@dataclass(frozen=True)
+class PlannedControl:
+    """A ControlNet unit and the ControlNet it runs on."""
+
+    use: ControlUse
+    net: ControlNetCard
+
+
+@dataclass(frozen=True)
+class PlannedLora:
+    """A LoRA with its weights in the U-Net and in the text encoder."""
+
+    card: LoraCard
+    weight: float
+    text_encoder_weight: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +36,8 @@ class Plan:
         seeds: one seed per picture, each in 0 .. 2**32 - 1.
         width, height: pixels.
         evaluations: model evaluations the run takes, which is what progress counts.
+        controls: the ControlNet units, in the request's order.
+        loras: the LoRAs, in the request's order.
     """
 
     request: GenerationRequest
@@ -28,6 +47,8 @@ class Plan:
     width: int
     height: int
     evaluations: int
+    controls: tuple[PlannedControl, ...] = ()
+    loras: tuple[PlannedLora, ...] = ()
 
     @property
     def guided(self) -> bool:
@@ -49,7 +70,8 @@ def resolve(request: GenerationRequest, inventory: Inventory, *, entropy: int) -
 
     Raises:
         UnknownModel: the named model is not there, or its folder is broken.
-        InvalidRequest: the size does not fit the model, or the scheduler's library is missing.
+        InvalidRequest: the size does not fit the model, the scheduler's library is missing, or a ControlNet or LoRA is not here
+            or does not fit the model.
     """
     model = _choose_model(request.model, inventory)
     row = schedulers.TABLE[request.scheduler]
@@ -71,7 +93,34 @@ def resolve(request: GenerationRequest, inventory: Inventory, *, entropy: int) -
         width=width,
         height=height,
         evaluations=row.evaluations(request.steps),
+        controls=tuple(_plan_control(i, use, model, inventory) for i, use in enumerate(request.controls)),
+        loras=tuple(_plan_lora(i, use, inventory) for i, use in enumerate(request.loras)),
     )
+
+
+def _plan_control(index: int, use: ControlUse, model: ModelCard, inventory: Inventory) -> PlannedControl:
+    """Choose the ControlNet of one unit; its family is checked here, before anything is loaded."""
+    if use.model is None:
+        for net in inventory.controlnets:
+            if net.kind == use.kind and net.unet == model.unet:
+                return PlannedControl(use, net)
+        raise InvalidRequest(f"controls[{index}]: no {use.kind} ControlNet for {model.name} is here; take another model, or this unit out.")
+    named = next((net for net in inventory.controlnets if net.name == use.model), None)
+    if named is None:
+        raise InvalidRequest(f"controls[{index}].model: {shorten(use.model)} is not here; leave it out to take one that fits.")
+    if named.unet != model.unet:
+        raise InvalidRequest(
+            f"controls[{index}].model: {named.name} was made for another family (text width {named.unet.context_width}) than "
+            f"{model.name} (text width {model.unet.context_width}); leave it out to take one that fits."
+        )
+    return PlannedControl(use, named)
+
+
+def _plan_lora(index: int, use: LoraUse, inventory: Inventory) -> PlannedLora:
+    card = next((card for card in inventory.loras if card.name == use.name), None)
+    if card is None:
+        raise InvalidRequest(f"loras[{index}].name: {shorten(use.name)} is not here; choose one of the list, or take it out.")
+    return PlannedLora(card, use.weight, use.weight if use.text_encoder_weight is None else use.text_encoder_weight)
 
 
 def _choose_model(name: str | None, inventory: Inventory) -> ModelCard:

@@ -1,12 +1,14 @@
 """What the lower floors need from the outside, as protocols. Concrete classes are chosen in `app` only."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol, Self
 
 from PIL import Image
 
 from studio.inventory import Inventory, ModelCard
 from studio.plan import Plan
+from studio.request import ControlUse
 
 Progress = Callable[[float, str], None]
 """Reports (fraction 0 .. 1, what is being done)."""
@@ -56,8 +58,20 @@ class Engine(Protocol):
         """
         ...
 
-    def start(self, plan: Plan) -> Run:
-        """Begin a run of a plan whose model is loaded.
+    def prepare(self, plan: Plan, progress: Progress) -> None:
+        """Make what else the plan needs resident: its ControlNets and LoRAs. The plan's model is loaded.
+
+        Raises:
+            StudioError: a file is damaged or does not fit the model; everything else stays as it was.
+        """
+        ...
+
+    def start(self, plan: Plan, maps: Sequence[Image.Image] = ()) -> Run:
+        """Begin a run of a prepared plan.
+
+        Args:
+            plan: what to do.
+            maps: one conditioning map per entry of `plan.controls`, RGB, of the plan's width and height.
 
         Raises:
             StudioError: the run cannot be made.
@@ -74,7 +88,7 @@ class Engine(Protocol):
 
 
 class InventorySource(Protocol):
-    """Knows which models are on this machine."""
+    """Knows which models, ControlNets and LoRAs are on this machine."""
 
     def read(self) -> Inventory:
         """Look again and return what is there now."""
@@ -87,3 +101,39 @@ class Tokens(Protocol):
     def count(self, model: ModelCard, text: str) -> tuple[int, int]:
         """Return (tokens of the text, tokens that fit), both without the start and end marks."""
         ...
+
+
+class Pictures(Protocol):
+    """Keeps the pictures that requests name, by their content's hash."""
+
+    def keep(self, picture: Image.Image) -> str:
+        """Keep a picture and return its key: 64 hexadecimal digits that depend on size, mode and pixels only."""
+        ...
+
+    def get(self, key: str) -> Image.Image | None:
+        """Return the picture of a key, or None when it is not here."""
+        ...
+
+
+class Annotator(Protocol):
+    """Turns a picture into the map a ControlNet follows. Called from several threads."""
+
+    def annotate(self, picture: Image.Image, use: ControlUse, size: tuple[int, int], progress: Progress) -> Image.Image:
+        """Return the map of one unit, RGB, of `size` (width, height) in pixels.
+
+        `progress` hears of weights being fetched, and ends the work by raising.
+
+        Raises:
+            StudioError: the preprocessor is unknown, its weights cannot be had, or the picture does not suit it.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a studio is put together from, besides its engine."""
+
+    inventory: InventorySource
+    tokens: Tokens
+    pictures: Pictures
+    annotator: Annotator

@@ -8,10 +8,11 @@ import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 from annotated_types import Ge, Le, MaxLen, MultipleOf
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from studio import schedulers
@@ -27,9 +28,59 @@ MAX_PIXELS = 16 * 1024 * 1024
 class Control:
     """How a field is shown: the widget's kind, its step and what it says below its label."""
 
-    kind: Literal["text", "slider", "number", "choice", "size"]
+    kind: Literal["text", "slider", "number", "choice", "size", "list"]
     step: float = 1
     help: str = ""
+
+
+_CONFIG = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+MAX_CONTROLS = 8
+MAX_LORAS = 16
+
+
+class ControlUse(BaseModel):
+    """One ControlNet unit: which picture steers the run, how it becomes a map, and how strongly the map is followed."""
+
+    model_config = _CONFIG
+
+    kind: Annotated[Literal["sketch", "depth", "pose"], Field(title="Kind")]
+    image: Annotated[
+        str, Field(min_length=1, max_length=100, title="Picture", description="key into the pictures given along, or a picture's hash")
+    ]
+    preprocessor: Annotated[
+        str, Field(max_length=100, title="Preprocessor", description="what makes the map; none: the picture is a map already")
+    ] = "none"
+    settings: Annotated[dict[str, float], Field(max_length=8, title="Settings", description="numbers of the preprocessor, by name")] = {}
+    fit: Annotated[
+        Literal["crop", "pad", "stretch"], Field(title="Fit", description="how the picture is brought to the size of the result")
+    ] = "crop"
+    model: Annotated[
+        str | None, Field(max_length=300, title="ControlNet", description="name of a ControlNet; none: the first that fits model and kind")
+    ] = None
+    weight: Annotated[float, Field(ge=0, le=2, title="Weight", description="how strongly the map is followed")] = 1.0
+    start: Annotated[float, Field(ge=0, le=1, title="From", description="share of the steps after which it begins")] = 0.0
+    end: Annotated[float, Field(ge=0, le=1, title="To", description="share of the steps after which it ends")] = 1.0
+    mode: Annotated[
+        Literal["balanced", "prompt", "control"], Field(title="Mode", description="which counts more, the prompt or the map")
+    ] = "balanced"
+
+    @model_validator(mode="after")
+    def _starts_before_it_ends(self) -> Self:
+        if self.start >= self.end:
+            raise ValueError(f"start is {self.start:g} and must be below end, which is {self.end:g}")
+        return self
+
+
+class LoraUse(BaseModel):
+    """One LoRA and how strongly it counts; 0 leaves the model as it is, negative values push away."""
+
+    model_config = _CONFIG
+
+    name: Annotated[str, Field(min_length=1, max_length=300, title="LoRA", description="name of a LoRA on this machine")]
+    weight: Annotated[float, Field(ge=-2, le=2, title="Weight", description="in the U-Net")] = 1.0
+    text_encoder_weight: Annotated[
+        float | None, Field(ge=-2, le=2, title="Text weight", description="in the text encoder; none: the same weight")
+    ] = None
 
 
 class GenerationRequest(BaseModel):
@@ -38,7 +89,7 @@ class GenerationRequest(BaseModel):
     Field names are those of `diffusers.StableDiffusionPipeline.__call__`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = _CONFIG
 
     prompt: Annotated[str, Field(max_length=10_000, title="Prompt"), Control("text")] = ""
     negative_prompt: Annotated[str, Field(max_length=10_000, title="Negative prompt"), Control("text")] = ""
@@ -66,6 +117,14 @@ class GenerationRequest(BaseModel):
     batch_size: Annotated[
         int, Field(ge=1, le=8, title="Batch", description="pictures in one run, with seeds seed, seed+1, ..."), Control("slider")
     ] = 1
+    controls: Annotated[
+        tuple[ControlUse, ...],
+        Field(strict=False, max_length=MAX_CONTROLS, title="Control", description="ControlNet units, all at once"),
+        Control("list"),
+    ] = ()
+    loras: Annotated[
+        tuple[LoraUse, ...], Field(strict=False, max_length=MAX_LORAS, title="LoRAs", description="LoRAs, all at once"), Control("list")
+    ] = ()
 
     @field_validator("prompt", "negative_prompt")
     @classmethod
@@ -107,11 +166,27 @@ class GenerationRequest(BaseModel):
             raise InvalidRequest(sentence(error.errors()[0])) from error
 
 
+MODELS: Mapping[str, type[BaseModel]] = {"controls": ControlUse, "loras": LoraUse}
+"""What the entries of a list field are."""
+
+
+def info(field: str) -> FieldInfo:
+    """Return a field's declaration; `field` is a request field's name or one inside a list, such as `controls.weight`."""
+    outer, _, inner = field.partition(".")
+    return MODELS[outer].model_fields[inner] if inner else GenerationRequest.model_fields[outer]
+
+
 def bounds(field: str) -> str:
-    """Say what a field accepts, such as "a whole number from 1 to 150". `field` is a request field's name."""
-    info = GenerationRequest.model_fields[field]
-    kinds = get_args(info.annotation) or (info.annotation,)
-    found = {type(rule): rule for rule in info.metadata}
+    """Say what a field accepts, such as "a whole number from 1 to 150". `field` is a request field's name, or `controls.weight`."""
+    declared = info(field)
+    kinds = get_args(declared.annotation) or (declared.annotation,)
+    found = {type(rule): rule for rule in declared.metadata}
+    if get_origin(declared.annotation) is Literal:
+        return "one of " + ", ".join(map(str, kinds))
+    if get_origin(declared.annotation) is tuple:
+        return f"a list of at most {found[MaxLen].max_length} objects"
+    if get_origin(declared.annotation) is dict:
+        return f"an object of at most {found[MaxLen].max_length} numbers"
     if str in kinds:
         return f"a text of at most {found[MaxLen].max_length:,} characters" if MaxLen in found else "a text"
     kind = "a whole number" if int in kinds else "a number"
@@ -121,8 +196,8 @@ def bounds(field: str) -> str:
 
 
 def limits(field: str) -> tuple[float, float]:
-    """Return the least and greatest value of a numeric request field."""
-    found: Mapping[type, Any] = {type(rule): rule for rule in GenerationRequest.model_fields[field].metadata}
+    """Return the least and greatest value of a numeric request field, or of one inside a list, such as `controls.weight`."""
+    found: Mapping[type, Any] = {type(rule): rule for rule in info(field).metadata}
     return found[Ge].ge, found[Le].le
 
 
@@ -150,7 +225,33 @@ def sentence(problem: ErrorDetails) -> str:
         near = difflib.get_close_matches(field, GenerationRequest.model_fields, n=1)
         return f"{shorten(field)} is no field of a request; " + (f"did you mean {near[0]}?" if near else "leave it out.")
     if problem["type"] == "value_error":
-        return f"{field}: {problem['ctx']['error']}."
+        return f"{_where(problem)}: {problem['ctx']['error']}."
+    if len(problem["loc"]) > 1:
+        return _inner_sentence(problem, field)
     if problem["type"] == "string_too_long":
         return f"{field} has {len(problem['input']):,} characters; it must be {bounds(field)}."
     return f"{field} must be {bounds(field)}, not {shorten(problem['input'])}."
+
+
+def _where(problem: ErrorDetails) -> str:
+    """Name the place of a problem as Python and JavaScript would: `controls[0].weight`."""
+    first, *rest = problem["loc"]
+    return str(first) + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in rest)
+
+
+def _inner_sentence(problem: ErrorDetails, field: str) -> str:
+    """Say what is wrong inside an entry of a list field."""
+    where, names = _where(problem), MODELS[field].model_fields
+    inner = str(problem["loc"][2]) if len(problem["loc"]) > 2 else ""
+    if not inner:
+        return f"{where} must be an object with fields such as {', '.join(list(names)[:3])}, not {shorten(problem['input'])}."
+    if problem["type"] == "missing":
+        return f"{where} is missing; it must be {bounds(f'{field}.{inner}')}."
+    if inner not in names:
+        near = difflib.get_close_matches(inner, names, n=1)
+        return f"{shorten(where)} is no field there; " + (f"did you mean {near[0]}?" if near else "leave it out.")
+    if problem["type"] == "string_too_short":
+        return f"{where} is empty; it must be {bounds(f'{field}.{inner}')}."
+    if len(problem["loc"]) > 3:
+        return f"{shorten(where)} must be a number, not {shorten(problem['input'])}."
+    return f"{where} must be {bounds(f'{field}.{inner}')}, not {shorten(problem['input'])}."

@@ -14,8 +14,8 @@ from studio.events import Cancelled, Failed, Loading
 from studio.inventory import Inventory
 from studio.jobs import Job, JobQueue
 from studio.plan import resolve
-from studio.ports import Engine, InventorySource, Tokens
-from studio.request import GenerationRequest, shorten
+from studio.ports import Engine, Parts, Progress
+from studio.request import ControlUse, GenerationRequest, shorten
 from studio.worker import Worker
 
 # Jobs stay readable after they ended, so that a reloaded page finds its picture; older ones are forgotten.
@@ -25,13 +25,14 @@ REMEMBERED_JOBS = 32
 class Studio:
     """A running studio. Use it as a context manager; leaving it frees the device."""
 
-    def __init__(self, make_engine: Callable[[], Engine], inventory: InventorySource, tokens: Tokens) -> None:
-        self._inventory, self._tokens = inventory, tokens
+    def __init__(self, make_engine: Callable[[], Engine], parts: Parts) -> None:
+        self._inventory, self._tokens = parts.inventory, parts.tokens
+        self._pictures, self._annotator = parts.pictures, parts.annotator
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._lock = threading.Lock()
         self._queue = JobQueue()
         self._loading: Loading | Failed | None = None
-        self._worker = Worker(make_engine, self._queue, announce=self._note_loading)
+        self._worker = Worker(make_engine, self._queue, annotator=parts.annotator, announce=self._note_loading)
 
     def open(self) -> Self:
         """Start working: the default model is loaded in the background. Returns at once."""
@@ -54,18 +55,43 @@ class Studio:
 
         Args:
             request: what to make.
-            images: pictures the request names; a key it does not name is refused.
+            images: pictures the request names; a key it does not name is refused. The job's request names them by their hashes,
+                under which they are kept, so that it can be asked again without them.
             visitor: whose turn it takes; visitors share the engine fairly.
 
         Raises:
             InvalidRequest, UnknownModel, QueueFull: nothing was queued.
         """
-        for name in images or {}:
-            raise InvalidRequest(f"images: {shorten(name)} is not named by any field of the request; leave it out.")
-        job = Job(resolve(request, self._inventory.read(), entropy=secrets.randbits(32)), visitor=visitor)
+        request, pictures = self._take_in(request, images or {})
+        plan = resolve(request, self._inventory.read(), entropy=secrets.randbits(32))
+        job = Job(plan, visitor=visitor, pictures=pictures)
         self._queue.put(job)
         self._remember(job)
         return job
+
+    def keep(self, picture: Image.Image) -> str:
+        """Keep a picture and return the hash by which requests may name it."""
+        return self._pictures.keep(picture)
+
+    def picture(self, key: str) -> Image.Image | None:
+        """Return the kept picture of that hash, or None when it is not here."""
+        return self._pictures.get(key)
+
+    def annotate(self, use: ControlUse, *, size: tuple[int, int], progress: Progress = lambda fraction, message: None) -> Image.Image:
+        """Return the map that a ControlNet unit would follow, RGB, without making a picture.
+
+        Args:
+            use: the unit; its `image` is the hash of a kept picture.
+            size: width and height of the map in pixels.
+            progress: hears (fraction, message) while weights are fetched; ends the work by raising.
+
+        Raises:
+            StudioError: the picture is not here, or the preprocessor cannot make a map of it.
+        """
+        picture = self._pictures.get(use.image)
+        if picture is None:
+            raise InvalidRequest(f"image: {shorten(use.image)} is not here; give the picture again.")
+        return self._annotator.annotate(picture, use, size, progress)
 
     def stop(self, job: Job) -> None:
         """End a job: at once when it waits, before its next model evaluation when it runs."""
@@ -110,6 +136,22 @@ class Studio:
         if card is None:
             raise UnknownModel(f"model: {shorten(model)} is not here.")
         return self._tokens.count(card, text)
+
+    def _take_in(self, request: GenerationRequest, images: Mapping[str, Image.Image]) -> tuple[GenerationRequest, dict[str, Image.Image]]:
+        """Return the request with hashes for names, and the pictures by hash."""
+        named = {use.image for use in request.controls}
+        for name in images:
+            if name not in named:
+                raise InvalidRequest(f"images: {shorten(name)} is not named by any field of the request; leave it out.")
+        controls, pictures = [], {}
+        for index, use in enumerate(request.controls):
+            key = self._pictures.keep(images[use.image]) if use.image in images else use.image
+            picture = self._pictures.get(key)
+            if picture is None:
+                raise InvalidRequest(f"controls[{index}].image: {shorten(use.image)} is not here; give the picture along.")
+            controls.append(use.model_copy(update={"image": key}))
+            pictures[key] = picture
+        return request.model_copy(update={"controls": tuple(controls)}), pictures
 
     def _note_loading(self, event: Loading | Failed) -> None:
         self._loading = event

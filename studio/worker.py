@@ -5,21 +5,27 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from studio.errors import StudioError
-from studio.events import Cancelled, Event, Failed, Finished, Loading, Step
+from PIL import Image
+
+from studio.errors import Stopped, StudioError
+from studio.events import Annotated, Cancelled, Event, Failed, Finished, Loading, Step
 from studio.inventory import ModelCard
 from studio.jobs import Job, JobQueue, PreviewPump, failure
-from studio.ports import Engine, Run
+from studio.ports import Annotator, Engine, Run
 
 
 class Worker:
-    """Runs jobs one after the other. `announce` hears of every model loading, also when no job asked for it.
+    """Runs jobs one after the other; `annotator` makes the maps of their ControlNet units.
+
+    `announce` hears of every model loading, also when no job asked for it.
 
     The engine is made on the worker's own thread, because importing its libraries takes seconds and the page must not wait.
     """
 
-    def __init__(self, make_engine: Callable[[], Engine], queue: JobQueue, *, announce: Callable[[Loading | Failed], None]) -> None:
-        self._make_engine, self._queue, self._announce = make_engine, queue, announce
+    def __init__(
+        self, make_engine: Callable[[], Engine], queue: JobQueue, *, annotator: Annotator, announce: Callable[[Loading | Failed], None]
+    ) -> None:
+        self._make_engine, self._queue, self._annotator, self._announce = make_engine, queue, annotator, announce
         self._engine: Engine | None = None
         self._pump = PreviewPump()
         self._first: ModelCard | None = None
@@ -82,8 +88,12 @@ class Worker:
         if self._must_end(job):
             return Cancelled(job_id=job.id, index=0)
         engine = self._load(job.plan.model, job)
+        try:
+            maps = self._prepare(engine, job)
+        except Stopped:
+            return Cancelled(job_id=job.id, index=0)
         began = time.perf_counter()
-        run = engine.start(job.plan)
+        run = engine.start(job.plan, maps)
         while run.index < run.total:
             if self._must_end(job):
                 return Cancelled(job_id=job.id, index=run.index)
@@ -93,6 +103,22 @@ class Worker:
             return Cancelled(job_id=job.id, index=run.index)
         images = tuple(run.finish())
         return Finished(job_id=job.id, images=images, requests=tuple(job.plan.picture_requests()), seconds=time.perf_counter() - began)
+
+    def _prepare(self, engine: Engine, job: Job) -> list[Image.Image]:
+        """Make ControlNets, LoRAs and maps ready; both may take long, so each report looks whether the job was stopped."""
+
+        def progress(fraction: float, message: str) -> None:
+            if self._must_end(job):
+                raise Stopped("The job was stopped while it was being prepared.")
+            job.emit(Loading(job_id=job.id, model=job.plan.model.name, fraction=fraction, message=message))
+
+        engine.prepare(job.plan, progress)
+        maps = []
+        for unit, control in enumerate(job.plan.controls):
+            picture = job.pictures[control.use.image]
+            maps.append(self._annotator.annotate(picture, control.use, (job.plan.width, job.plan.height), progress))
+            job.emit(Annotated(job_id=job.id, unit=unit, map=maps[-1]))
+        return maps
 
     def _must_end(self, job: Job) -> bool:
         return job.stopping or self._closing.is_set()

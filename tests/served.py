@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.engine.fake import FakeEngine, FakeInventory, FakeTokens
+from studio.engine.fake import FakeEngine, fake_parts
 from studio.service import Studio
 from studio.settings import Settings
 from studio.ui.serve import serve
@@ -34,6 +34,6 @@ def served(studio: Studio, settings: Settings) -> Iterator[Served]:
 @contextmanager
 def served_fake(data_dir: Path, *, step_seconds: float) -> Iterator[Served]:
     """Serve the page over the fake engine; one step takes `step_seconds`."""
-    studio = Studio(lambda: FakeEngine(step_seconds=step_seconds), FakeInventory(), FakeTokens())
+    studio = Studio(lambda: FakeEngine(step_seconds=step_seconds), fake_parts())
     with served(studio, Settings(data_dir=data_dir, engine="fake")) as page:
         yield page

@@ -1,9 +1,11 @@
 """Hypothesis strategies that draw from the request's own bounds."""
 
+from typing import get_args
+
 from hypothesis import strategies as st
 
 from studio import schedulers
-from studio.request import GenerationRequest, limits
+from studio.request import ControlUse, GenerationRequest, LoraUse, limits
 
 
 def whole(field: str) -> st.SearchStrategy[int]:
@@ -15,6 +17,25 @@ def whole(field: str) -> st.SearchStrategy[int]:
 characters = st.characters(codec="utf-8")
 texts = st.text(characters, max_size=300)
 sides = st.none() | st.integers(8, 128).map(lambda units: units * 8)
+keys = st.text("0123456789abcdef", min_size=64, max_size=64)
+spans = st.tuples(st.floats(0, 1), st.floats(0, 1)).filter(lambda span: span[0] != span[1]).map(sorted)
+controls = st.builds(
+    lambda span, **fields: ControlUse(start=span[0], end=span[1], **fields),
+    spans,
+    kind=st.sampled_from(get_args(ControlUse.model_fields["kind"].annotation)),
+    image=keys,
+    settings=st.dictionaries(st.text(characters, max_size=10), st.floats(allow_nan=False, allow_infinity=False), max_size=4),
+    fit=st.sampled_from(get_args(ControlUse.model_fields["fit"].annotation)),
+    model=st.none() | texts,
+    weight=st.floats(*limits("controls.weight")),
+    mode=st.sampled_from(get_args(ControlUse.model_fields["mode"].annotation)),
+)
+loras = st.builds(
+    LoraUse,
+    name=st.text(characters, min_size=1, max_size=40),
+    weight=st.floats(*limits("loras.weight")),
+    text_encoder_weight=st.none() | st.floats(*limits("loras.text_encoder_weight")),
+)
 requests = st.builds(
     GenerationRequest,
     prompt=texts,
@@ -27,4 +48,6 @@ requests = st.builds(
     width=sides,
     height=sides,
     batch_size=whole("batch_size"),
+    controls=st.lists(controls, max_size=3).map(tuple),
+    loras=st.lists(loras, max_size=3).map(tuple),
 )

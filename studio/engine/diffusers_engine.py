@@ -1,5 +1,9 @@
 """The real engine: one model at a time on one device, and runs of it."""
 
+from collections.abc import Sequence
+
+from PIL import Image
+
 from studio.engine.devices import choose_device, label, memory_explained, release
 from studio.engine.loader import LoadOptions, Model, load_model
 from studio.engine.runs import DiffusersRun, start_run
@@ -35,7 +39,10 @@ class DiffusersEngine:
         options = LoadOptions(self._device, self._settings.precision, self._settings.preview)
         self._model = load_model(model, options, progress=progress)
 
-    def start(self, plan: Plan) -> DiffusersRun:
+    def prepare(self, plan: Plan, progress: Progress) -> None:
+        """Make the plan's ControlNets and LoRAs resident."""
+
+    def start(self, plan: Plan, maps: Sequence[Image.Image] = ()) -> DiffusersRun:
         """Begin a run of a plan whose model is loaded.
 
         Raises:

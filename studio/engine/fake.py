@@ -5,8 +5,8 @@ Its pictures depend on every field of the request, as real ones do, and form out
 
 import hashlib
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -14,21 +14,30 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from studio.inventory import Inventory, ModelCard
+from studio.images import content_key
+from studio.inventory import ControlNetCard, Inventory, LoraCard, ModelCard, UnetShape
 from studio.plan import Plan
-from studio.ports import Progress
+from studio.ports import Parts, Progress
+from studio.request import ControlUse
 
-CARD = ModelCard(name="Fake", path=Path("fake"), family="sd", prediction_type="epsilon", native_size=256, multiple_of=8, bytes=0)
+SHAPE = UnetShape(latent_channels=4, widths=(32, 64), context_width=32)
+CARD = ModelCard(
+    name="Fake", path=Path("fake"), family="sd", prediction_type="epsilon", native_size=256, multiple_of=8, bytes=0, unet=SHAPE
+)
+CONTROLNETS = tuple(
+    ControlNetCard(name=f"fake-{kind}", path=Path("fake", kind), kind=kind, unet=SHAPE, bytes=0) for kind in ("sketch", "depth", "pose")
+)
+LORAS = tuple(LoraCard(name=name, path=Path("fake", f"{name}.safetensors"), bytes=0) for name in ("clay", "ink"))
 PREVIEW_SIDE = 32
 
 
 @dataclass(frozen=True)
 class FakeInventory:
-    """Offers the one fake model."""
+    """Offers one fake model, its ControlNets and LoRAs."""
 
     def read(self) -> Inventory:
-        """Return the fake model's card."""
-        return Inventory((CARD,))
+        """Return the fake cards."""
+        return Inventory((CARD,), controlnets=CONTROLNETS, loras=LORAS)
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,37 @@ class FakeTokens:
     def count(self, model: ModelCard, text: str) -> tuple[int, int]:
         """Return (words, 75)."""
         return len(text.split()), 75
+
+
+@dataclass(frozen=True)
+class MemoryPictures:
+    """Keeps pictures for as long as the studio runs."""
+
+    known: dict[str, Image.Image] = field(default_factory=dict)
+
+    def keep(self, picture: Image.Image) -> str:
+        """Keep a picture and return its key."""
+        key = content_key(picture)
+        self.known[key] = picture
+        return key
+
+    def get(self, key: str) -> Image.Image | None:
+        """Return the picture of a key, or None."""
+        return self.known.get(key)
+
+
+@dataclass(frozen=True)
+class FakeAnnotator:
+    """Takes every picture for a map already."""
+
+    def annotate(self, picture: Image.Image, use: ControlUse, size: tuple[int, int], progress: Progress) -> Image.Image:
+        """Return the picture in the wanted size."""
+        return picture.convert("RGB").resize(size)
+
+
+def fake_parts() -> Parts:
+    """Return parts that need neither weights nor a disk."""
+    return Parts(FakeInventory(), FakeTokens(), MemoryPictures(), FakeAnnotator())
 
 
 @dataclass
@@ -89,7 +129,10 @@ class FakeEngine:
             progress(1.0, "ready")
         self._loaded = True
 
-    def start(self, plan: Plan) -> FakeRun:
+    def prepare(self, plan: Plan, progress: Progress) -> None:
+        """Nothing else is needed."""
+
+    def start(self, plan: Plan, maps: Sequence[Image.Image] = ()) -> FakeRun:
         """Begin a run."""
         return FakeRun(plan, self._step_seconds)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from studio.errors import BrokenModel
 from studio.families import family_of
-from studio.inventory import BrokenCard, Inventory, ModelCard
+from studio.inventory import BrokenCard, Inventory, ModelCard, UnetShape
 from studio.settings import Settings
 
 
@@ -70,6 +70,7 @@ def describe(name: str, folder: Path) -> ModelCard:
             native_size=int(unet["sample_size"]) * scale,
             multiple_of=max(8, scale),
             bytes=sum(file.stat().st_size for file in folder.glob("*/*.safetensors")),
+            unet=UnetShape(int(unet["in_channels"]), tuple(map(int, unet["block_out_channels"])), int(unet["cross_attention_dim"])),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise BrokenModel(f"{name} cannot be used: its unet or vae config.json lacks {error}.") from error

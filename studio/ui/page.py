@@ -29,6 +29,8 @@ def build(studio: Studio, *, files: Path) -> gr.Blocks:
                 prompt_panel(form, studio)
                 generate = actions()
                 sampling_panel(form)
+                form.add("controls")
+                form.add("loras")
             with gr.Column(elem_id="stage-column"):
                 shown = stage.stage(studio)
 

@@ -80,7 +80,12 @@ def choice(field: str, groups: Sequence[tuple[str, Sequence[dict[str, str]]]]) -
     return _field(field, "choice", _label(field, "") + body + note, groups=groups)
 
 
-KINDS: dict[str, Callable[[str], gr.HTML]] = {"slider": slider, "size": size}
+def listed(field: str) -> gr.HTML:
+    """Return a list field's invisible widget: it holds the entries, and panels of their own show and change them."""
+    return html("", script="listed", value=[], field=field, elem_id=f"field-{field}", elem_classes=["listed"])
+
+
+KINDS: dict[str, Callable[[str], gr.HTML]] = {"slider": slider, "size": size, "list": listed}
 
 
 def _field(field: str, kind: str, body: str, **options: Any) -> gr.HTML:

@@ -4,9 +4,11 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+
+from PIL import Image
 
 from studio.events import Cancelled, Step
 from studio.inventory import ModelCard
@@ -29,8 +31,8 @@ class Counting:
     def load(self, model: ModelCard, progress: Progress) -> None:
         self.engine.load(model, progress)
 
-    def start(self, plan: Plan) -> Run:
-        run = self.engine.start(plan)
+    def start(self, plan: Plan, maps: Sequence[Image.Image] = ()) -> Run:
+        run = self.engine.start(plan, maps)
         finish = run.finish
 
         def counted() -> object:
@@ -39,6 +41,9 @@ class Counting:
 
         object.__setattr__(run, "finish", counted)
         return run
+
+    def prepare(self, plan: Plan, progress: Progress) -> None:
+        self.engine.prepare(plan, progress)
 
     def describe(self) -> str:
         return self.engine.describe()

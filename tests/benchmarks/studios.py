@@ -3,13 +3,14 @@
 import argparse
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from studio.engine.diffusers_engine import DiffusersEngine
+from studio.engine.fake import fake_parts
 from studio.engine.tokens import FolderTokens
 from studio.inventory import Inventory, ModelCard
 from studio.ports import Engine
@@ -45,7 +46,7 @@ def open_on(folder: Path, *, wrap: Callable[[Engine], Engine] = lambda engine: e
     """Open a studio on one model folder; `settings` are fields of `Settings`."""
     card = describe(folder.name, folder)
     chosen = Settings(**settings)
-    return Studio(lambda: wrap(DiffusersEngine(chosen)), OneModel(card), FolderTokens()).open()
+    return Studio(lambda: wrap(DiffusersEngine(chosen)), replace(fake_parts(), inventory=OneModel(card), tokens=FolderTokens())).open()
 
 
 def request(number: int, **fields: Any) -> GenerationRequest:

@@ -2,15 +2,15 @@
 
 import io
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import pytest
 from PIL import Image
 
 from studio.engine.diffusers_engine import DiffusersEngine
-from studio.engine.fake import CARD, FakeEngine, FakeTokens
+from studio.engine.fake import CARD, FakeEngine, fake_parts
 from studio.errors import Stopped, StudioError
 from studio.events import Cancelled, Event, Failed, Finished, Loading, Preview, Queued, Step, Terminal
 from studio.inventory import Inventory, ModelCard
@@ -39,8 +39,11 @@ class Watched:
     def load(self, model: ModelCard, progress: Progress) -> None:
         self.engine.load(model, progress)
 
-    def start(self, plan: Plan) -> "WatchedRun":
-        return WatchedRun(self, self.engine.start(plan))
+    def prepare(self, plan: Plan, progress: Progress) -> None:
+        self.engine.prepare(plan, progress)
+
+    def start(self, plan: Plan, maps: Sequence[Image.Image] = ()) -> "WatchedRun":
+        return WatchedRun(self, self.engine.start(plan, maps))
 
     def describe(self) -> str:
         return self.engine.describe()
@@ -111,7 +114,7 @@ def bench(request: pytest.FixtureRequest, tiny_card: ModelCard, settings: Settin
     real = request.param == "diffusers"
     card = tiny_card if real else CARD
     watched = Watched(DiffusersEngine(settings) if real else FakeEngine(step_seconds=0.01))
-    with Studio(lambda: watched, OneModel(card), FakeTokens()).open() as studio:
+    with Studio(lambda: watched, replace(fake_parts(), inventory=OneModel(card))).open() as studio:
         yield Bench(studio, watched, card)
         watched.resume.set()
 

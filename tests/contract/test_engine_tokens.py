@@ -50,9 +50,10 @@ import sys
 from pathlib import Path
 from studio.engine import hub
 from studio.engine.tokens import FolderTokens
-from studio.inventory import ModelCard
+from studio.inventory import ModelCard, UnetShape
 path = Path({str(tiny_card.path)!r})
-card = ModelCard(name="x", path=path, family="sd", prediction_type="epsilon", native_size=64, multiple_of=8, bytes=0)
+shape = UnetShape(4, (16, 32), 32)
+card = ModelCard(name="x", path=path, family="sd", prediction_type="epsilon", native_size=64, multiple_of=8, bytes=0, unet=shape)
 assert FolderTokens().count(card, "a red cat")[0] > 0
 import studio, studio.service
 assert not {{"torch", "transformers", "diffusers", "gradio"}} & set(sys.modules), sys.modules

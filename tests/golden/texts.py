@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from studio import schedulers
-from studio.request import GenerationRequest, bounds
+from studio.request import MODELS, GenerationRequest, bounds
 
 ROOT = Path(__file__).resolve().parents[2]
 RENEWED_BY = "<!-- Written by `python -m tests.golden.write`; a test compares it with the code. -->"
@@ -67,4 +67,9 @@ def request_page() -> str:
     ]
     for name, field in GenerationRequest.model_fields.items():
         lines.append(f"| `{name}` | {bounds(name)} | `{json.dumps(field.default)}` | {field.description or ''} |")
+    for name, entry in MODELS.items():
+        lines += ["", f"## An entry of `{name}`", "", "| field | accepts | default | |", "|---|---|---|---|"]
+        for inner, field in entry.model_fields.items():
+            default = "" if field.is_required() else f"`{json.dumps(field.default)}`"
+            lines.append(f"| `{inner}` | {bounds(f'{name}.{inner}')} | {default} | {field.description or ''} |")
     return "\n".join(lines) + "\n"

@@ -10,7 +10,7 @@ from studio.storage.inventory import DiskInventory
 def make_folder(folder: Path, *, width: int = 768, kind: str = "StableDiffusionPipeline") -> Path:
     configs = {
         "model_index.json": {"_class_name": kind},
-        "unet/config.json": {"cross_attention_dim": width, "sample_size": 64},
+        "unet/config.json": {"cross_attention_dim": width, "sample_size": 64, "in_channels": 4, "block_out_channels": [32, 64]},
         "vae/config.json": {"block_out_channels": [1, 2, 3, 4]},
         "scheduler/scheduler_config.json": {"prediction_type": "v_prediction"},
     }

@@ -2,21 +2,22 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from studio.engine.fake import CARD, FakeEngine, FakeInventory, FakeRun, FakeTokens
+from studio.engine.fake import CARD, FakeEngine, FakeRun, fake_parts
 from studio.errors import InternalError, InvalidRequest, QueueFull, Stopped, StudioError
-from studio.events import Cancelled, Failed, Finished, Loading, Preview, Queued, Step, Terminal
+from studio.events import Annotated, Cancelled, Failed, Finished, Loading, Preview, Queued, Step, Terminal
+from studio.images import content_key
 from studio.inventory import Inventory, ModelCard
 from studio.jobs import Job, JobQueue, PreviewPump
 from studio.plan import Plan, resolve
 from studio.ports import Engine, Progress
-from studio.request import GenerationRequest
+from studio.request import ControlUse, GenerationRequest
 from studio.service import REMEMBERED_JOBS, Studio
 
 PLAN = resolve(GenerationRequest(seed=1, steps=4), Inventory((CARD,)), entropy=0)
@@ -28,7 +29,7 @@ def open_fake() -> Iterator[Callable[..., Studio]]:
 
     def make(engine: Engine | None = None, *, step_seconds: float = 0.0) -> Studio:
         chosen = engine or FakeEngine(step_seconds=step_seconds)
-        opened.append(Studio(lambda: chosen, FakeInventory(), FakeTokens()).open())
+        opened.append(Studio(lambda: chosen, fake_parts()).open())
         return opened[-1]
 
     yield make
@@ -55,7 +56,7 @@ class Failing(FakeEngine):
         super().__init__(step_seconds=0)
         self.error, self.armed = error, True
 
-    def start(self, plan: Plan) -> FakeRun:
+    def start(self, plan: Plan, maps: Sequence[Image.Image] = ()) -> FakeRun:
         engine = self
 
         class Run(FakeRun):
@@ -168,7 +169,7 @@ def test_an_engine_that_cannot_start_fails_the_job_and_not_the_studio() -> None:
     def make() -> Engine:
         raise StudioError("No such device.")
 
-    with Studio(make, FakeInventory(), FakeTokens()).open() as studio:
+    with Studio(make, fake_parts()).open() as studio:
         job = studio.submit(GenerationRequest())
         assert job.wait(10) == Failed(job_id=job.id, message="No such device.")
         assert studio.loading() == Failed(job_id="", message="No such device.")
@@ -197,6 +198,19 @@ def test_old_jobs_are_forgotten_and_live_ones_are_not(open_fake: Callable[..., S
 def test_an_image_that_no_field_names_is_refused(open_fake: Callable[..., Studio]) -> None:
     with pytest.raises(InvalidRequest, match="images: 'x' is not named"):
         open_fake().submit(GenerationRequest(), images={"x": Image.new("RGB", (8, 8))})
+
+
+def test_pictures_are_named_by_their_content(open_fake: Callable[..., Studio]) -> None:
+    studio, picture = open_fake(), Image.new("RGB", (8, 8), "red")
+    use = ControlUse(kind="sketch", image="mine")
+    job = studio.submit(GenerationRequest(steps=1, controls=(use,)), images={"mine": picture})
+    made = job.result(10).requests[0]
+    assert made.controls[0].image == content_key(picture)
+    assert [event.map.size for event in job.events() if isinstance(event, Annotated)] == [(256, 256)]
+    again = studio.submit(made)
+    assert again.result(10).images[0].tobytes() == job.result().images[0].tobytes()
+    with pytest.raises(InvalidRequest, match=r"controls\[0\].image: 'mine' is not here; give the picture along."):
+        studio.submit(GenerationRequest(controls=(use,)))
 
 
 def test_visitors_see_their_own_jobs_only(open_fake: Callable[..., Studio]) -> None:
@@ -256,7 +270,7 @@ def test_preview_budget_skips_frames() -> None:
 
 def test_a_preview_that_fails_does_not_end_the_run(open_fake: Callable[..., Studio], caplog: pytest.LogCaptureFixture) -> None:
     class Blind(FakeEngine):
-        def start(self, plan: Plan) -> FakeRun:
+        def start(self, plan: Plan, maps: Sequence[Image.Image] = ()) -> FakeRun:
             class Run(FakeRun):
                 def preview(self) -> Any:
                     def draw() -> list[Image.Image]:

@@ -8,12 +8,15 @@ from hypothesis import given
 
 from studio import schedulers
 from studio.errors import InvalidRequest, UnknownModel
-from studio.inventory import BrokenCard, Inventory, ModelCard
+from studio.inventory import BrokenCard, ControlNetCard, Inventory, LoraCard, ModelCard, UnetShape
 from studio.plan import resolve
-from studio.request import MAX_SEED, GenerationRequest
+from studio.request import MAX_SEED, ControlUse, GenerationRequest
 from tests.strategies import requests
 
-CARD = ModelCard(name="Mini", path=Path("mini"), family="sd", prediction_type="epsilon", native_size=256, multiple_of=16, bytes=1)
+SHAPE = UnetShape(latent_channels=4, widths=(32, 64), context_width=32)
+CARD = ModelCard(
+    name="Mini", path=Path("mini"), family="sd", prediction_type="epsilon", native_size=256, multiple_of=16, bytes=1, unet=SHAPE
+)
 HERE = Inventory(
     (CARD, replace(CARD, name="Other", native_size=512, multiple_of=8)), (BrokenCard("Bad", Path("bad"), "Bad cannot be used."),)
 )
@@ -36,14 +39,26 @@ def test_each_picture_has_a_request_that_makes_it_alone() -> None:
     assert resolve(plan.picture_requests()[1], HERE, entropy=9).seeds == (6,)
 
 
+def test_a_control_of_another_family_is_refused_before_anything_is_loaded() -> None:
+    other = ControlNetCard(name="big", path=Path("big"), kind="depth", unet=replace(SHAPE, context_width=768), bytes=1)
+    here = replace(HERE, controlnets=(other,))
+    with pytest.raises(InvalidRequest, match=r"controls\[0\]: no depth ControlNet for Mini is here"):
+        resolve(GenerationRequest(controls=(ControlUse(kind="depth", image="x"),)), here, entropy=0)
+    with pytest.raises(InvalidRequest, match=r"big was made for another family \(text width 768\) than Mini \(text width 32\)"):
+        resolve(GenerationRequest(controls=(ControlUse(kind="depth", image="x", model="big"),)), here, entropy=0)
+
+
 @given(requests)
 def test_resolving_the_concrete_request_changes_nothing(request: GenerationRequest) -> None:
+    nets = tuple(ControlNetCard(name=kind, path=Path(kind), kind=kind, unet=SHAPE, bytes=1) for kind in ("sketch", "depth", "pose"))
+    uses = tuple(use.model_copy(update={"model": None}) for use in request.controls)
+    here = replace(HERE, controlnets=nets, loras=tuple(LoraCard(name=use.name, path=Path("l"), bytes=1) for use in request.loras))
     try:
-        plan = resolve(request.model_copy(update={"model": None}), HERE, entropy=7)
+        plan = resolve(request.model_copy(update={"model": None, "controls": uses}), here, entropy=7)
     except InvalidRequest as error:
         assert "multiple of 16" in str(error)
         return
-    assert resolve(plan.request, HERE, entropy=8) == plan
+    assert resolve(plan.request, here, entropy=8) == plan
 
 
 def test_a_size_that_the_model_cannot_make_is_refused_with_the_nearest() -> None:

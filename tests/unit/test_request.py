@@ -11,6 +11,7 @@ from studio.errors import InvalidRequest
 from studio.request import MAX_SEED, GenerationRequest, bounds
 from tests.strategies import requests
 
+SKETCH = {"kind": "sketch", "image": "x"}
 BAD: list[tuple[Any, str]] = [
     ({"steps": 0}, "steps must be a whole number from 1 to 150, not 0."),
     ({"steps": "20"}, "steps must be a whole number from 1 to 150, not '20'."),
@@ -26,6 +27,16 @@ BAD: list[tuple[Any, str]] = [
     ({"prompt": "a" * 100_000}, "prompt has 100,000 characters; it must be a text of at most 10,000 characters."),
     ({"prompt": ["a"]}, "prompt must be a text of at most 10,000 characters, not a list."),
     ({"stepz": 3}, "'stepz' is no field of a request; did you mean steps?"),
+    ({"controls": 3}, "controls must be a list of at most 8 objects, not 3."),
+    ({"controls": [3]}, "controls[0] must be an object with fields such as kind, image, preprocessor, not 3."),
+    ({"controls": [{"image": "x"}]}, "controls[0].kind is missing; it must be one of sketch, depth, pose."),
+    ({"controls": [{"kind": "sketch", "image": ""}]}, "controls[0].image is empty; it must be a text of at most 100 characters."),
+    ({"controls": [SKETCH | {"weight": float("nan")}]}, "controls[0].weight must be a number from 0 to 2, not nan."),
+    ({"controls": [SKETCH | {"start": 0.9, "end": 0.1}]}, "controls[0]: start is 0.9 and must be below end, which is 0.1."),
+    ({"controls": [SKETCH | {"wheight": 1}]}, "'controls[0].wheight' is no field there; did you mean weight?"),
+    ({"controls": [SKETCH | {"settings": {"a": "b"}}]}, "'controls[0].settings.a' must be a number, not 'b'."),
+    ({"controls": [SKETCH] * 9}, "controls must be a list of at most 8 objects, not a list."),
+    ({"loras": [{"name": "x", "weight": 9}]}, "loras[0].weight must be a number from -2 to 2, not 9."),
     ([1, 2], "The request must be one JSON object with fields such as prompt, steps and seed, not a list."),
     (None, "The request must be one JSON object with fields such as prompt, steps and seed, not None."),
     (
@@ -64,7 +75,7 @@ def test_unusual_text_is_kept(prompt: str) -> None:
 
 def test_a_request_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        GenerationRequest().steps = 3  # type: ignore[misc]
+        GenerationRequest().steps = 3
 
 
 @given(requests)

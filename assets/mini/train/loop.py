@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from .muon import Muon, split
+from .twin import Twin
 
 SAVE_EVERY = 120.0
 
@@ -48,12 +49,13 @@ class Average:
             torch._foreach_lerp_(list(self.weights.values()), fresh, 1 - decay)
 
 
-def learn(module: nn.Module, loss_of: Callable[[int], Tensor], pace: Pace, run: Path, name: str) -> dict[str, Tensor]:
-    """Train until the pace's time is over and return the averaged weights; continues from `<run>/<name>.pt` where it exists.
+def learn(trained: nn.Module | Twin, loss_of: Callable[[int], Tensor], pace: Pace, run: Path, name: str) -> dict[str, Tensor]:
+    """Train a module, or a twin's, until the pace's time is over and return the averaged weights; continues from `<run>/<name>.pt`.
 
     `loss_of(step)` computes the loss on a fresh batch, seeded by the step number. Every two minutes the state is saved and the averaged
     weights are written to `<run>/<name>-average.pt`; the curve goes to `<run>/<name>.csv`.
     """
+    twin, module = (trained, trained.module) if isinstance(trained, Twin) else (None, trained)
     matrices, others = split(module)
     optimisers = (Muon(matrices, pace.rate), torch.optim.AdamW(others, lr=pace.rate, betas=(0.9, 0.98), weight_decay=0))
     average = Average(module, pace.average)
@@ -69,9 +71,13 @@ def learn(module: nn.Module, loss_of: Callable[[int], Tensor], pace: Pace, run: 
     while spent < pace.minutes * 60:
         for group in (group for optimiser in optimisers for group in optimiser.param_groups):
             group["lr"] = pace.rate_at(spent / (pace.minutes * 60))
-        loss = loss_of(step)
         module.zero_grad(set_to_none=True)
+        if twin is not None:
+            twin.refresh()
+        loss = loss_of(step)
         loss.backward()
+        if twin is not None:
+            twin.collect()
         for optimiser in optimisers:
             optimiser.step()
         step += 1

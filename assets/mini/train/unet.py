@@ -20,8 +20,9 @@ from ..world.scene import FIGURE, Scene
 from .loop import Pace, learn
 from .scenes import COUNTS, pictures, scene_of
 from .text import token_ids
+from .twin import Twin
 
-BATCH = 32
+BATCH = 64
 EMPTY = 0.1
 GAMMA = 5.0
 CHUNK = 100
@@ -77,8 +78,9 @@ def train_unet(run: Path, minutes: float) -> UNet2DConditionModel:
     """Train with v-prediction and minimum-SNR weights; writes `<run>/unet`."""
     torch.manual_seed(3)
     unet = new_unet()
+    twin = Twin(unet)
     tokenizer = cast("CLIPTokenizer", load_tokenizer(run / "tokenizer"))
-    encoder = cast("CLIPTextModel", CLIPTextModel.from_pretrained(run / "text_encoder", dtype=torch.float32)).eval()
+    encoder = cast("CLIPTextModel", CLIPTextModel.from_pretrained(run / "text_encoder", dtype=torch.bfloat16)).eval()
     latents = np.load(run / "latents-train.npy", mmap_mode="r")
     odds = shares(int((run / "latents-train.done").read_text()))
     signal, spread = noise_levels()
@@ -89,16 +91,16 @@ def train_unet(run: Path, minutes: float) -> UNet2DConditionModel:
         torch.manual_seed(step)
         indexes = np.sort(rng.choice(len(odds), BATCH, p=odds))
         clean = torch.from_numpy(latents[indexes]).float()
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        with torch.no_grad():
             states = encoder(token_ids(tokenizer, texts_for("train", indexes, rng))).last_hidden_state
         times = torch.randint(1000, (BATCH,))
         noise = torch.randn_like(clean)
         a, s = signal[times].view(-1, 1, 1, 1), spread[times].view(-1, 1, 1, 1)
-        with torch.autocast("cpu", torch.bfloat16):
-            found = unet(a * clean + s * noise, times, encoder_hidden_states=states).sample
+        noisy = (a * clean + s * noise).to(torch.bfloat16, memory_format=torch.channels_last)
+        found = twin.network(noisy, times, encoder_hidden_states=states).sample
         gap = (found.float() - (a * noise - s * clean)).square().mean((1, 2, 3))
         return (gap * weight[times]).mean()
 
-    unet.load_state_dict(learn(unet, loss_of, Pace(minutes, 1e-3, warm=0.02, average=0.998), run, "unet"))
+    unet.load_state_dict(learn(twin, loss_of, Pace(minutes, 1e-3, warm=0.02, average=0.998), run, "unet"))
     unet.save_pretrained(run / "unet")
     return unet

@@ -65,6 +65,20 @@ studio.field = ({ element, props, server }) => {
   tell();
 };
 
+// A list field holds its entries; a panel says `set` with a new list, and watches the field's name to show it.
+studio.listed = ({ props }) => {
+  let entries = studio.draft[props.field] ?? props.value ?? [];
+  const tell = () => studio.know(props.field, entries);
+  studio.on("set", ({ field, value }) => {
+    if (field !== props.field) return;
+    entries = value ?? [];
+    studio.keepDraft(field, entries);
+    tell();
+  });
+  studio.on("collect", () => { props.value = entries; });
+  tell();
+};
+
 // Counts after the typing pauses, and again when another model (another tokenizer) is chosen.
 studio.countTokens = ({ field, input, note, warning, server }) => {
   let timer = 0;
