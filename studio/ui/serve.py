@@ -106,6 +106,7 @@ def _options() -> dict[str, Any]:
     from starlette.middleware import Middleware  # noqa: PLC0415
 
     from studio.ui import theme, web  # noqa: PLC0415
+    from studio.ui.envelope import Envelope  # noqa: PLC0415
     from studio.ui.guard import Guard  # noqa: PLC0415
 
     return {
@@ -124,5 +125,5 @@ def _options() -> dict[str, Any]:
         "theme": theme.theme(),
         "css": web.style_sheet(),
         "head": web.head(),
-        "app_kwargs": {"middleware": [Middleware(Guard, hosts=LOOPBACK)]},
+        "app_kwargs": {"middleware": [Middleware(Guard, hosts=LOOPBACK), Middleware(Envelope)]},
     }
