@@ -169,11 +169,16 @@ class JobQueue:
             self._tell_places()
             self._ready.notify()
 
-    def take(self) -> Job | None:
-        """Wait for the next job and remove it; None once the queue is closed."""
+    @property
+    def closed(self) -> bool:
+        """Whether the queue gives no more jobs."""
+        return self._closed
+
+    def take(self, timeout: float | None = None) -> Job | None:
+        """Wait for the next job and remove it; None once the queue is closed, or when none came for `timeout` seconds."""
         with self._ready:
-            self._ready.wait_for(lambda: self._closed or bool(self._lanes))
-            if self._closed:
+            self._ready.wait_for(lambda: self._closed or bool(self._lanes), timeout)
+            if self._closed or not self._lanes:
                 return None
             visitor, lane = next(iter(self._lanes.items()))
             job = lane.popleft()

@@ -78,6 +78,10 @@ class Engine(Protocol):
         """
         ...
 
+    def rest(self) -> None:
+        """Nothing has been asked for a while: hand memory back that the next run takes again in no time. The model stays."""
+        ...
+
     def describe(self) -> str:
         """Say where and how the model runs, such as "CPU, bfloat16"."""
         ...

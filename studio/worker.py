@@ -13,6 +13,9 @@ from studio.inventory import ModelCard
 from studio.jobs import Job, JobQueue, PreviewPump, failure
 from studio.ports import Annotator, Engine, Run
 
+# Longer than a person takes from one picture to the next click, so that memory is not handed back and taken again in between.
+REST_AFTER = 3.0
+
 
 class Worker:
     """Runs jobs one after the other; `annotator` makes the maps of their ControlNet units.
@@ -55,11 +58,18 @@ class Worker:
     def _work(self) -> None:
         if self._first is not None:
             self._load_first(self._first)
-        while (job := self._queue.take()) is not None:
+        while (job := self._next()) is not None:
             try:
                 job.emit(self._perform(job))
             except Exception as error:  # noqa: BLE001  (whatever it is, the job ends with a sentence and the next one is served)
                 job.emit(failure(job.id, error))
+
+    def _next(self) -> Job | None:
+        """Wait for a job; the engine rests when none comes for a while. None once the queue is closed."""
+        job = self._queue.take(REST_AFTER)
+        if job is None and self._engine and not self._queue.closed:
+            self._engine.rest()
+        return job or self._queue.take()
 
     def _load_first(self, model: ModelCard) -> None:
         # A failure was announced already, and is told again to whoever asks for a picture.

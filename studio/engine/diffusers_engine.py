@@ -53,6 +53,10 @@ class DiffusersEngine:
         with memory_explained(self._device, doing="starting a picture"):
             return start_run(self._model, plan)
 
+    def rest(self) -> None:
+        """Hand back freed memory; the model stays loaded."""
+        release(self._device)
+
     def describe(self) -> str:
         """Say where and how the model runs, such as "CPU, bfloat16"."""
         return self._model.placement.describe() if self._model else label(self._device)

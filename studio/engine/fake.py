@@ -136,6 +136,9 @@ class FakeEngine:
         """Begin a run."""
         return FakeRun(plan, self._step_seconds)
 
+    def rest(self) -> None:
+        """Nothing is held."""
+
     def describe(self) -> str:
         """Say that nothing real runs here."""
         return "fake engine, no model"

@@ -45,6 +45,9 @@ class Counting:
     def prepare(self, plan: Plan, progress: Progress) -> None:
         self.engine.prepare(plan, progress)
 
+    def rest(self) -> None:
+        self.engine.rest()
+
     def describe(self) -> str:
         return self.engine.describe()
 

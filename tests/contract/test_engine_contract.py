@@ -45,6 +45,9 @@ class Watched:
     def start(self, plan: Plan, maps: Sequence[Image.Image] = ()) -> "WatchedRun":
         return WatchedRun(self, self.engine.start(plan, maps))
 
+    def rest(self) -> None:
+        self.engine.rest()
+
     def describe(self) -> str:
         return self.engine.describe()
 

@@ -302,3 +302,17 @@ def test_defects_are_shown_by_number_only(open_fake: Callable[..., Studio], capl
     number = terminal.message.rstrip(".").split()[-1]
     assert number in caplog.text
     assert issubclass(InternalError, StudioError)
+
+
+def test_the_engine_rests_when_nothing_is_asked_and_works_again_after(open_fake: Callable[..., Studio]) -> None:
+    rested = threading.Event()
+
+    class Resting(FakeEngine):
+        def rest(self) -> None:
+            rested.set()
+
+    studio = open_fake(Resting(step_seconds=0.001))
+    studio.submit(GenerationRequest(steps=1)).wait(10)
+    assert not rested.is_set()
+    assert rested.wait(60)
+    assert isinstance(studio.submit(GenerationRequest(steps=1)).wait(10), Finished)
