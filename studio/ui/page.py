@@ -9,6 +9,7 @@ from studio.service import Studio
 from studio.ui import api, stage
 from studio.ui.form import Form
 from studio.ui.panels.actions import actions
+from studio.ui.panels.control import control_panel
 from studio.ui.panels.header import header
 from studio.ui.panels.prompt import prompt_panel
 from studio.ui.panels.sampling import sampling_panel
@@ -29,7 +30,7 @@ def build(studio: Studio, *, files: Path) -> gr.Blocks:
                 prompt_panel(form, studio)
                 generate = actions()
                 sampling_panel(form)
-                form.add("controls")
+                control_panel(form, studio)
                 form.add("loras")
             with gr.Column(elem_id="stage-column"):
                 shown = stage.stage(studio)

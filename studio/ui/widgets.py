@@ -80,6 +80,12 @@ def choice(field: str, groups: Sequence[tuple[str, Sequence[dict[str, str]]]]) -
     return _field(field, "choice", _label(field, "") + body + note, groups=groups)
 
 
+def heading(label: str, *, controls: str, summary: Sequence[tuple[str, int]]) -> gr.HTML:
+    """Return a heading that opens and closes column `controls`; `summary` names fields it shows, with their digits."""
+    body = f'<button type="button" class="heading" aria-expanded="true" aria-controls="{controls}"><b>{label}</b> <span></span></button>'
+    return html(body, script="section", controls=controls, summary=summary)
+
+
 def listed(field: str) -> gr.HTML:
     """Return a list field's invisible widget: it holds the entries, and panels of their own show and change them."""
     return html("", script="listed", value=[], field=field, elem_id=f"field-{field}", elem_classes=["listed"])

@@ -14,7 +14,7 @@ SHAPES = (("Square", 1, 1), ("Portrait", 3, 4), ("Landscape", 4, 3), ("Wide", 16
 
 def sampling_panel(form: Form) -> None:
     """Place what steers the denoising."""
-    _heading("Sampling", controls="sampling", summary=[("scheduler", 0), ("steps", 0), ("guidance_scale", 1)])
+    widgets.heading("Sampling", controls="sampling", summary=[("scheduler", 0), ("steps", 0), ("guidance_scale", 1)])
     with gr.Column(elem_id="sampling"):
         form.bind("scheduler", widgets.choice("scheduler", scheduler_groups()))
         with gr.Row():
@@ -40,12 +40,6 @@ def scheduler_groups() -> list[tuple[str, list[dict[str, str]]]]:
 
 def _group_place(group: str) -> int:
     return list(dict.fromkeys(row.group for row in schedulers.TABLE.values())).index(group)
-
-
-def _heading(label: str, *, controls: str, summary: list[tuple[str, int]]) -> gr.HTML:
-    """Return a heading that opens and closes column `controls`; `summary` names fields it shows, with their digits."""
-    body = f'<button type="button" class="heading" aria-expanded="true" aria-controls="{controls}"><b>{label}</b> <span></span></button>'
-    return widgets.html(body, script="section", controls=controls, summary=summary)
 
 
 def _sizes() -> gr.HTML:

@@ -56,9 +56,22 @@ const studio = (() => {
       if (answer === undefined) throw new Error("no answer");
       return answer;
     },
+    // What the server is being told right now; Generate waits for it, so that it never takes an older drawing.
+    pending: new Set(),
+    settle(promise) {
+      self.pending.add(promise);
+      promise.catch(() => {}).finally(() => self.pending.delete(promise));
+      return promise;
+    },
+    async settled() {
+      while (self.pending.size) await Promise.allSettled([...self.pending]);
+    },
     sleep: (milliseconds) => new Promise((done) => setTimeout(done, milliseconds)),
     visitor: recall("studio-visitor", null) ?? newVisitor(),
     draft: recall("studio-draft", {}),
+    recall: (name, otherwise) => recall(`studio-${name}`, otherwise),
+    keep: (name, value) => keep(`studio-${name}`, value),
+    forget: (name) => localStorage.removeItem(`studio-${name}`),
     keepDraft(field, value) {
       self.draft[field] = value;
       keep("studio-draft", self.draft);

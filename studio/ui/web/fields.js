@@ -103,7 +103,8 @@ studio.countTokens = ({ field, input, note, warning, server }) => {
 studio.actions = ({ element, trigger }) => {
   const [generate, stop] = element.querySelectorAll("button");
   const hint = element.querySelector('[data-part="hint"]');
-  generate.addEventListener("click", () => {
+  generate.addEventListener("click", async () => {
+    if (studio.pending.size) await studio.settled();
     studio.say("collect");
     trigger("click");
   });
@@ -146,7 +147,11 @@ studio.section = ({ element, props }) => {
     open(wanted);
     studio.keepDraft(`open ${props.controls}`, wanted);
   });
-  const shown = ([field, digits]) => (typeof values[field] === "number" ? values[field].toFixed(digits) : values[field]);
+  const said = (value, digits) => {
+    if (Array.isArray(value)) return value.map((entry) => `${entry.kind ?? entry.name} ${said(entry.weight, digits)}`).join(" · ");
+    return typeof value === "number" ? value.toFixed(digits) : value;
+  };
+  const shown = ([field, digits]) => said(values[field], digits);
   props.summary.forEach(([field]) => studio.watch(field, (value) => {
     values[field] = value;
     element.querySelector("span").textContent = props.summary.map(shown).filter(Boolean).join(" · ");
