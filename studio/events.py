@@ -1,6 +1,6 @@
 """What happens to a job, as immutable values. The engine side pushes them, readers pull them.
 
-A job's stream is: Queued (again when its place changes), Loading while its model is read, Annotated per ControlNet unit,
+A job's stream is: Queued (again when its place changes), Started, Loading while its model is read, Annotated per ControlNet unit,
 Step and Preview for each evaluation, and exactly one terminal event (Finished, Failed or Cancelled).
 """
 
@@ -17,6 +17,13 @@ class Queued:
 
     job_id: str
     position: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started:
+    """The job left the queue; the engine is at it."""
+
+    job_id: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,4 +101,4 @@ class Cancelled:
 
 
 Terminal = Finished | Failed | Cancelled
-Event = Queued | Loading | Annotated | Step | Preview | Terminal
+Event = Queued | Started | Loading | Annotated | Step | Preview | Terminal

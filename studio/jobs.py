@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from PIL import Image
 
 from studio.errors import InternalError, QueueFull, Stopped, StudioError
-from studio.events import Annotated, Cancelled, Event, Failed, Finished, Loading, Preview, Queued, Step, Terminal
+from studio.events import Annotated, Cancelled, Event, Failed, Finished, Loading, Preview, Queued, Started, Step, Terminal
 from studio.images import jpeg_bytes, sheet, sheet_columns
 from studio.plan import Plan
 from studio.result import Result
@@ -32,6 +32,7 @@ class JobState:
 
     version: int = 0
     queued: Queued | None = None
+    started: bool = False
     loading: Loading | None = None
     maps: tuple[Annotated, ...] = ()
     step: Step | None = None
@@ -130,6 +131,8 @@ def _advance(state: JobState, event: Event) -> JobState:
     match event:
         case Queued():
             return replace(state, version=version, queued=event)
+        case Started():
+            return replace(state, version=version, started=True)
         case Loading():
             return replace(state, version=version, loading=event)
         case Annotated():

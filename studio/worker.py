@@ -8,7 +8,7 @@ from contextlib import suppress
 from PIL import Image
 
 from studio.errors import Stopped, StudioError
-from studio.events import Annotated, Cancelled, Event, Failed, Finished, Loading, Step
+from studio.events import Annotated, Cancelled, Event, Failed, Finished, Loading, Started, Step
 from studio.inventory import ModelCard
 from studio.jobs import Job, JobQueue, PreviewPump, failure
 from studio.ports import Annotator, Engine, Run
@@ -97,6 +97,7 @@ class Worker:
     def _perform(self, job: Job) -> Event:
         if self._must_end(job):
             return Cancelled(job_id=job.id, index=0)
+        job.emit(Started(job_id=job.id))
         engine = self._load(job.plan.model, job)
         try:
             maps = self._prepare(engine, job)

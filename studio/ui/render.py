@@ -123,7 +123,7 @@ def badge(state: JobState) -> str:
 def place(state: JobState, *, waiting: int) -> str:
     """Return the place in the queue, such as "queue 2 · you are next"; empty when the job does not wait."""
     queued = state.queued
-    if queued is None or state.step or state.terminal or not waiting:
+    if queued is None or state.started or state.terminal or not waiting:
         return ""
     return f"queue {waiting} · " + ("you are next" if queued.position == 0 else f"{queued.position} before you")
 

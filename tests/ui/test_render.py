@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from studio.engine.fake import CARD
-from studio.events import Cancelled, Event, Failed, Finished, Loading, Preview, Queued, Step
+from studio.events import Cancelled, Event, Failed, Finished, Loading, Preview, Queued, Started, Step
 from studio.inventory import Inventory
 from studio.jobs import Job
 from studio.plan import resolve
@@ -32,7 +32,8 @@ def test_waiting_in_the_queue(job: Job) -> None:
     first = shown(job, Queued(job_id="", position=1), waiting=2)
     assert (first["phase"], first["left"], first["place"]) == ("waiting", "queue 2 · 1 before you", "queue 2 · 1 before you")
     assert shown(job, Queued(job_id="", position=0), waiting=2)["place"] == "queue 2 · you are next"
-    assert shown(job, waiting=0)["left"] == "starting"
+    started = shown(job, Queued(job_id="", position=0), Started(job_id=""), waiting=2)
+    assert (started["place"], started["left"]) == ("", "starting")
 
 
 def test_loading_is_told(job: Job) -> None:
@@ -42,7 +43,8 @@ def test_loading_is_told(job: Job) -> None:
 
 def test_a_running_job(job: Job) -> None:
     preview = Preview(job_id="", index=9, jpeg=b"jpeg", columns=2, cost=0.003)
-    running = shown(job, Queued(job_id="", position=0), Step(job_id="", index=9, total=20, seconds=2.9), preview, waiting=4)
+    step = Step(job_id="", index=9, total=20, seconds=2.9)
+    running = shown(job, Queued(job_id="", position=0), Started(job_id=""), step, preview, waiting=4)
     assert (running["left"], running["right"]) == ("step 9 of 20", "3.1 it/s · 3.5 s left · previews cost 0.3 %")
     assert (running["badge"], running["phase"], running["place"], running["fraction"]) == ("preview · step 9", "running", "", 0.45)
     assert (running["width"], running["height"], running["columns"], running["count"]) == (128, 64, 2, 3)
