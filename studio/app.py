@@ -5,7 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from studio.engine.fake import CARD, FakeAnnotator, FakeEngine, fake_parts
+from studio.control.annotator import ControlAnnotator
+from studio.engine.fake import CARD, FakeEngine, fake_parts
 from studio.engine.tokens import FolderTokens
 from studio.errors import BrokenModel, UnknownModel
 from studio.ports import Engine, Parts, Progress
@@ -29,9 +30,10 @@ def build(settings: Settings, *, progress: Progress = lambda fraction, message: 
     if settings.engine == "fake":
         if settings.model not in ("", CARD.name):
             raise UnknownModel(f"model: the fake engine has none but {CARD.name}, so leave {shorten(settings.model)} out.")
-        return Studio(FakeEngine, fake_parts())
+        # Maps are real here too: the preprocessors without weights need no model either.
+        return Studio(FakeEngine, replace(fake_parts(), annotator=ControlAnnotator()))
     inventory = DiskInventory(settings, first=_local_model(settings, progress))
-    parts = Parts(inventory, FolderTokens(), DiskPictures(settings.data_dir / "inputs"), FakeAnnotator())
+    parts = Parts(inventory, FolderTokens(), DiskPictures(settings.data_dir / "inputs"), ControlAnnotator())
     return Studio(lambda: _diffusers_engine(settings), parts)
 
 

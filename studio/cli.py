@@ -18,7 +18,7 @@ from typing import Any, NoReturn, get_args
 
 from PIL import Image
 
-from studio import metadata
+from studio import intake, metadata
 from studio.app import build
 from studio.errors import InvalidRequest, StudioError, UnknownModel
 from studio.events import Event, Loading, Queued, Step
@@ -123,12 +123,15 @@ def _show_page(options: argparse.Namespace) -> None:
 
 
 def _generate(options: argparse.Namespace) -> None:
-    request = GenerationRequest.parse(_fields(options))
+    fields, taken = intake.gather(_fields(options), Path())
+    request = GenerationRequest.parse(fields)
+    for note in (f"{name}: {note}." for name, each in taken.items() for note in each.notes):
+        print(note, file=sys.stderr)
     out = Path(options.out).expanduser()
     _check_writable(out, request)
     progress = _Progress()
     with build(_settings(options), progress=progress.fetched).open() as studio:
-        job = studio.submit(request)
+        job = studio.submit(request, images={name: each.picture for name, each in taken.items()})
         _follow(studio, job, progress)
         result = job.result()
     for i in range(len(result.images)):

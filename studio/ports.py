@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 
 from PIL import Image
 
 from studio.inventory import Inventory, ModelCard
 from studio.plan import Plan
 from studio.request import ControlUse
+from studio.weights import Row
 
 Progress = Callable[[float, str], None]
 """Reports (fraction 0 .. 1, what is being done)."""
@@ -119,6 +120,21 @@ class Pictures(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Offer:
+    """A preprocessor and whether it can be used now.
+
+    Attributes:
+        row: what it is.
+        state: `ready`; `download`: its weights are fetched when it is used first; `offline`: they would be, but the hub cannot be reached.
+        says: the same for a person, such as "downloads 99 MB, Apache-2.0"; empty when ready.
+    """
+
+    row: Row
+    state: Literal["ready", "download", "offline"]
+    says: str
+
+
 class Annotator(Protocol):
     """Turns a picture into the map a ControlNet follows. Called from several threads."""
 
@@ -130,6 +146,10 @@ class Annotator(Protocol):
         Raises:
             StudioError: the preprocessor is unknown, its weights cannot be had, or the picture does not suit it.
         """
+        ...
+
+    def offers(self, kind: str) -> list[Offer]:
+        """Return the preprocessors for a kind of control, in the picker's order."""
         ...
 
 

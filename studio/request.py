@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from studio import schedulers
+from studio import schedulers, weights
 from studio.errors import InvalidRequest
 
 RANDOM_SEED = -1
@@ -68,6 +68,12 @@ class ControlUse(BaseModel):
     def _starts_before_it_ends(self) -> Self:
         if self.start >= self.end:
             raise ValueError(f"start is {self.start:g} and must be below end, which is {self.end:g}")
+        return self
+
+    @model_validator(mode="after")
+    def _known_preprocessor(self) -> Self:
+        if problem := weights.problem(self.preprocessor, self.kind, self.settings):
+            raise ValueError(problem)
         return self
 
 

@@ -9,12 +9,13 @@ from typing import Self
 
 from PIL import Image
 
+from studio import intake
 from studio.errors import InvalidRequest, UnknownModel
 from studio.events import Cancelled, Failed, Loading
 from studio.inventory import Inventory
 from studio.jobs import Job, JobQueue
 from studio.plan import resolve
-from studio.ports import Engine, Parts, Progress
+from studio.ports import Engine, Offer, Parts, Progress
 from studio.request import ControlUse, GenerationRequest, shorten
 from studio.worker import Worker
 
@@ -60,7 +61,7 @@ class Studio:
             visitor: whose turn it takes; visitors share the engine fairly.
 
         Raises:
-            InvalidRequest, UnknownModel, QueueFull: nothing was queued.
+            InvalidRequest, UnknownModel, BadPicture, QueueFull: nothing was queued.
         """
         request, pictures = self._take_in(request, images or {})
         plan = resolve(request, self._inventory.read(), entropy=secrets.randbits(32))
@@ -70,8 +71,12 @@ class Studio:
         return job
 
     def keep(self, picture: Image.Image) -> str:
-        """Keep a picture and return the hash by which requests may name it."""
-        return self._pictures.keep(picture)
+        """Keep a picture of any mode and return the hash by which requests may name it.
+
+        Raises:
+            BadPicture: it is too large or too small, or its mode means no colour.
+        """
+        return self._pictures.keep(intake.tidy(picture).picture)
 
     def picture(self, key: str) -> Image.Image | None:
         """Return the kept picture of that hash, or None when it is not here."""
@@ -92,6 +97,10 @@ class Studio:
         if picture is None:
             raise InvalidRequest(f"image: {shorten(use.image)} is not here; give the picture again.")
         return self._annotator.annotate(picture, use, size, progress)
+
+    def preprocessors(self, kind: str) -> list[Offer]:
+        """Return what can make maps of a kind of control (`sketch`, `depth` or `pose`), with what each downloads, in the picker's order."""
+        return self._annotator.offers(kind)
 
     def stop(self, job: Job) -> None:
         """End a job: at once when it waits, before its next model evaluation when it runs."""
@@ -145,10 +154,12 @@ class Studio:
                 raise InvalidRequest(f"images: {shorten(name)} is not named by any field of the request; leave it out.")
         controls, pictures = [], {}
         for index, use in enumerate(request.controls):
-            key = self._pictures.keep(images[use.image]) if use.image in images else use.image
+            where = f"controls[{index}].image"
+            given = images.get(use.image)
+            key = use.image if given is None else self._pictures.keep(intake.tidy(given, kind=use.kind, name=where).picture)
             picture = self._pictures.get(key)
             if picture is None:
-                raise InvalidRequest(f"controls[{index}].image: {shorten(use.image)} is not here; give the picture along.")
+                raise InvalidRequest(f"{where}: {shorten(use.image)} is not here; give the picture along.")
             controls.append(use.model_copy(update={"image": key}))
             pictures[key] = picture
         return request.model_copy(update={"controls": tuple(controls)}), pictures

@@ -1,10 +1,11 @@
 """Hypothesis strategies that draw from the request's own bounds."""
 
-from typing import get_args
+from typing import Any, get_args
 
+from hypothesis import assume
 from hypothesis import strategies as st
 
-from studio import schedulers
+from studio import schedulers, weights
 from studio.request import ControlUse, GenerationRequest, LoraUse, limits
 
 
@@ -19,12 +20,23 @@ texts = st.text(characters, max_size=300)
 sides = st.none() | st.integers(8, 128).map(lambda units: units * 8)
 keys = st.text("0123456789abcdef", min_size=64, max_size=64)
 spans = st.tuples(st.floats(0, 1), st.floats(0, 1)).filter(lambda span: span[0] != span[1]).map(sorted)
+
+
+@st.composite
+def preprocessors(draw: st.DrawFn) -> dict[str, Any]:
+    """A kind of control, a preprocessor for it and values of its settings that go together."""
+    kind = draw(st.sampled_from(get_args(ControlUse.model_fields["kind"].annotation)))
+    row = draw(st.sampled_from(weights.rows_for(kind)))
+    settings = draw(st.fixed_dictionaries({}, optional={each.name: st.floats(each.least, each.most) for each in row.offered(kind)}))
+    assume(not weights.problem(row.name, kind, settings))
+    return {"kind": kind, "preprocessor": row.name, "settings": settings}
+
+
 controls = st.builds(
-    lambda span, **fields: ControlUse(start=span[0], end=span[1], **fields),
+    lambda span, made_by, **fields: ControlUse(start=span[0], end=span[1], **made_by, **fields),
     spans,
-    kind=st.sampled_from(get_args(ControlUse.model_fields["kind"].annotation)),
+    made_by=preprocessors(),
     image=keys,
-    settings=st.dictionaries(st.text(characters, max_size=10), st.floats(allow_nan=False, allow_infinity=False), max_size=4),
     fit=st.sampled_from(get_args(ControlUse.model_fields["fit"].annotation)),
     model=st.none() | texts,
     weight=st.floats(*limits("controls.weight")),

@@ -17,8 +17,9 @@ from PIL import Image
 from studio.images import content_key
 from studio.inventory import ControlNetCard, Inventory, LoraCard, ModelCard, UnetShape
 from studio.plan import Plan
-from studio.ports import Parts, Progress
+from studio.ports import Offer, Parts, Progress
 from studio.request import ControlUse
+from studio.weights import DEFAULT, TABLE
 
 SHAPE = UnetShape(latent_channels=4, widths=(32, 64), context_width=32)
 CARD = ModelCard(
@@ -73,6 +74,10 @@ class FakeAnnotator:
     def annotate(self, picture: Image.Image, use: ControlUse, size: tuple[int, int], progress: Progress) -> Image.Image:
         """Return the picture in the wanted size."""
         return picture.convert("RGB").resize(size)
+
+    def offers(self, kind: str) -> list[Offer]:
+        """Offer the one that takes a picture for a map."""
+        return [Offer(TABLE[DEFAULT], "ready", "")]
 
 
 def fake_parts() -> Parts:

@@ -11,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 
+from studio import intake
 from studio.errors import StudioError
 from studio.events import Cancelled, Failed, Finished
 from studio.jobs import Job
@@ -26,10 +27,13 @@ def add(studio: Studio, folder: Path) -> None:
     """Add the endpoint `/generate` to the page that is being built; its pictures are handed over in `folder`."""
 
     async def generate(request: Any, caller: gr.Request) -> dict[str, Any]:
-        """Make pictures. `request` is a JSON object with fields such as prompt, steps and seed; all are optional."""
+        """Make pictures. `request` is a JSON object with fields such as prompt, steps and seed; all are optional.
+
+        `controls[i].image` may be a `data:image/png;base64,` URL or plain base64.
+        """
         try:
-            job = await asyncio.to_thread(_submit, studio, request, visitor=name_of(caller.session_hash))
-            return await _finish(studio, job, folder)
+            job, notes = await asyncio.to_thread(_submit, studio, request, visitor=name_of(caller.session_hash))
+            return await _finish(studio, job, folder) | {"notes": notes}
         except StudioError as error:
             raise gr.Error(f"{error} {error.hint}".strip(), print_exception=False) from error
 
@@ -41,8 +45,12 @@ def name_of(session: str | None) -> str:
     return f"api {session or secrets.token_urlsafe(8)}"
 
 
-def _submit(studio: Studio, data: Any, *, visitor: str) -> Job:
-    return studio.submit(GenerationRequest.parse(data), visitor=visitor)
+def _submit(studio: Studio, data: Any, *, visitor: str) -> tuple[Job, list[str]]:
+    """Queue what was asked; return the job, and what was changed about its pictures on the way in."""
+    data, taken = intake.lift(data)
+    images = {name: each.picture for name, each in taken.items()}
+    job = studio.submit(GenerationRequest.parse(data), images=images, visitor=visitor)
+    return job, [f"{name}: {note}." for name, each in taken.items() for note in each.notes]
 
 
 async def _finish(studio: Studio, job: Job, folder: Path) -> dict[str, Any]:

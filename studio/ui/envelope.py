@@ -1,6 +1,6 @@
 """What a plain HTTP caller of `/generate` must send: `{"data": [request]}`. Looked at before gradio, whose own refusals say nothing.
 
-The body of the two-step protocol's POST is small, so it is read here as a whole and handed on unchanged.
+The body of the two-step protocol's POST is bounded by the guard, so it is read here as a whole and handed on unchanged.
 """
 
 import json

@@ -11,6 +11,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 CLOSED = ("/upload", "/file=http", "/proxy=", "/deep_link", "/vibe", "/monitoring", "/mcp", "/workflow", "/login", "/logout")
 """Parts of paths that this page has no use for."""
 MAX_BODY = 1_000_000
+# Pictures travel inside JSON as base64, a third larger than their files of at most 20 MB.
+MAX_PICTURE_BODY = 60_000_000
+WITH_PICTURES = ("/gradio_api/call/generate", "/gradio_api/queue/join", "/gradio_api/component_server")
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: blob:; frame-ancestors 'none'; "
@@ -52,7 +55,11 @@ class Guard:
             return 403
         if any(part in scope["path"] for part in CLOSED):
             return 403
-        return 413 if not length.isdigit() or int(length) > MAX_BODY else 0
+        if "transfer-encoding" in headers:
+            # Such a body says no length, so it could be endless.
+            return 411
+        most = MAX_PICTURE_BODY if scope["path"].endswith(WITH_PICTURES) else MAX_BODY
+        return 413 if not length.isdigit() or int(length) > most else 0
 
 
 def _with_headers(send: Send) -> Send:

@@ -1,5 +1,7 @@
 """The endpoint `/generate`: what comes back, and one sentence for every bad input."""
 
+import base64
+import io
 import json
 import time
 from pathlib import Path
@@ -9,6 +11,7 @@ import httpx
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
+from PIL import Image
 
 from studio import read_metadata
 from studio.events import Cancelled
@@ -104,3 +107,44 @@ def test_a_caller_that_gives_up_frees_the_engine(client: Client, page: Served) -
         time.sleep(0.01)
     asked.cancel()
     assert isinstance(running[0].wait(60), Cancelled)
+
+
+def picture_text(colour: str = "red", side: int = 32, mode: str = "RGB") -> str:
+    buffer = io.BytesIO()
+    Image.new(mode, (side, side), colour).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+@pytest.mark.parametrize("before", ["data:image/png;base64,", ""])
+def test_pictures_travel_inside_the_request(client: Client, page: Served, before: str) -> None:
+    units = [{"kind": "sketch", "image": before + picture_text()}, {"kind": "depth", "image": picture_text(mode="LA", colour="black")}]
+    answer = client.predict({"steps": 1, "controls": units}, api_name="/generate")
+    key = answer["requests"][0]["controls"][0]["image"]
+    kept = page.studio.picture(key)
+    assert kept and kept.size == (32, 32) and answer["notes"] == []
+    again = client.predict({"steps": 1, "controls": [{"kind": "sketch", "image": key}]}, api_name="/generate")
+    assert again["requests"][0]["controls"][0]["image"] == key
+
+
+def test_what_was_changed_about_a_picture_is_told(client: Client) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGBA", (32, 32), (0, 0, 0, 9)).save(buffer, "PNG")
+    unit = {"kind": "pose", "image": base64.b64encode(buffer.getvalue()).decode()}
+    answer = client.predict({"steps": 1, "controls": [unit]}, api_name="/generate")
+    assert answer["notes"] == ["picture 0: its transparent parts are black now."]
+
+
+BAD_PICTURES = [
+    ("x" * 101, "controls[0].image is neither the name of a picture nor base64; give data:image/png;base64,..."),
+    ("data:image/png,abc", "controls[0].image is a data URL without base64"),
+    ("data:image/png;base64,AAAA", "controls[0].image is no picture that can be read"),
+    (picture_text(side=1), "controls[0].image: 'iVBOR" if len(picture_text(side=1)) <= 100 else "controls[0].image has 1 x 1 pixels"),
+    ("/etc/hostname", "controls[0].image: '/etc/hostname' is not here; give the picture along."),
+    ({"path": "/etc/hostname"}, "controls[0].image must be a text of at most 100 characters, not a dict."),
+]
+
+
+@pytest.mark.parametrize(("image", "sentence"), BAD_PICTURES, ids=lambda value: str(value)[:30])
+def test_bad_pictures_are_one_sentence(http: httpx.Client, image: Any, sentence: str) -> None:
+    told = error_of(http, json.dumps({"data": [{"controls": [{"kind": "sketch", "image": image}]}]}))
+    assert told.startswith(sentence)

@@ -1,5 +1,6 @@
 """The command line on the fake engine, as a person runs it: exit codes, sentences, files."""
 
+import json
 import signal
 import socket
 import subprocess
@@ -164,3 +165,23 @@ def test_what_is_written_opens_as_a_picture(tmp_path: Path) -> None:
     assert generate(tmp_path, "x", "--steps", "1", "--width", "128", "--out", str(tmp_path / "x.webp")) == 0
     with Image.open(tmp_path / "x.webp") as picture:
         assert picture.size == (128, 256)
+
+
+def test_a_picture_file_steers_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGBA", (40, 40), (0, 0, 0, 9)).save("map.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "map.png").read_bytes()[:60])
+
+    def steered(image: str) -> int:
+        unit = json.dumps([{"kind": "sketch", "image": image, "preprocessor": "canny"}])
+        return generate(tmp_path, "x", "--steps", "1", "--out", "x.png", "--controls", unit)
+
+    assert steered("map.png") == 0
+    assert "picture 0: its transparent parts are white now." in capsys.readouterr().err
+    assert len(read_metadata(tmp_path / "x.png").controls[0].image) == 64
+    for image, told in (
+        ("cut.png", "cut.png is damaged or cut short; save or copy it again."),
+        ("no.png", "no.png is no file; give the path"),
+    ):
+        assert steered(image) == 1
+        assert capsys.readouterr().err.startswith(told)

@@ -50,7 +50,14 @@ def test_nothing_can_be_uploaded(http: httpx.Client) -> None:
 
 
 def test_large_bodies_are_refused(http: httpx.Client) -> None:
-    assert http.post("/gradio_api/call/generate", content=b" " * 2_000_000).status_code == 413
+    assert http.post("/gradio_api/run/predict", content=b" " * 2_000_000).status_code == 413
+    # Pictures may travel here.
+    assert http.post("/gradio_api/call/generate", content=b" " * 2_000_000).status_code != 413
+    assert http.post("/gradio_api/call/generate", content=b" " * 61_000_000).status_code == 413
+
+
+def test_a_body_of_unknown_length_is_refused(http: httpx.Client) -> None:
+    assert http.post("/gradio_api/call/generate", content=iter([b" "] * 3)).status_code == 411
 
 
 def test_a_file_named_in_a_request_is_not_read(http: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> None:

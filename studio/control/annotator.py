@@ -1,0 +1,89 @@
+"""Makes the maps: fits the picture, runs the preprocessor, keeps what it made."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable
+
+import numpy as np
+from PIL import Image
+
+from studio import intake, weights
+from studio.control import plain
+from studio.control.given import given_map, ranged, rgb
+from studio.fit import cut, lay, place
+from studio.images import content_key
+from studio.ports import Offer, Progress
+from studio.request import ControlUse
+
+KEPT_BYTES = 128 * 2**20
+
+
+class ControlAnnotator:
+    """Implements `ports.Annotator`. Safe to call from several threads."""
+
+    def __init__(self) -> None:
+        self._kept = KeptMaps(KEPT_BYTES)
+
+    def annotate(self, picture: Image.Image, use: ControlUse, size: tuple[int, int], progress: Progress) -> Image.Image:
+        """Return the map of one unit, RGB, of `size`; the same picture, preprocessor, settings, fit and size are computed once.
+
+        Raises:
+            StudioError: the picture does not suit the preprocessor.
+        """
+        row = weights.TABLE[use.preprocessor]
+        values = row.filled(use.kind, use.settings)
+        picture = intake.tidy(picture, kind=use.kind).picture
+        key = (content_key(picture), use.kind, row.name, tuple(sorted(values.items())), size, use.fit)
+        if (known := self._kept.get(key)) is not None:
+            return known
+        placement = place(picture.size, size, use.fit)
+        if row.name == weights.DEFAULT:
+            made = given_map(picture, use, placement=placement, values=values)
+        else:
+            made = plain.MAKERS[row.name](np.asarray(cut(eight_bit(picture), placement)), values)
+            if "near" in values:
+                made = ranged(made, values)
+        result = lay(rgb(made), placement)
+        self._kept.put(key, result)
+        return result
+
+    def offers(self, kind: str) -> list[Offer]:
+        """Return the preprocessors for a kind of control and whether each can be used now."""
+        return [Offer(row, "ready", "") for row in weights.rows_for(kind)]
+
+
+class KeptMaps:
+    """The maps made last, up to a number of bytes."""
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        self._maps: OrderedDict[Hashable, Image.Image] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable) -> Image.Image | None:
+        """Return a map, or None."""
+        with self._lock:
+            if key in self._maps:
+                self._maps.move_to_end(key)
+            return self._maps.get(key)
+
+    def put(self, key: Hashable, made: Image.Image) -> None:
+        """Keep a map (RGB); the ones not asked for longest make room."""
+        with self._lock:
+            if key not in self._maps:
+                self._maps[key] = made
+                self._bytes += _bytes(made)
+            while self._bytes > self._room and len(self._maps) > 1:
+                self._bytes -= _bytes(self._maps.popitem(last=False)[1])
+
+
+def _bytes(picture: Image.Image) -> int:
+    return picture.width * picture.height * 3
+
+
+def eight_bit(picture: Image.Image) -> Image.Image:
+    """Return a picture of mode L, RGB or I;16 as RGB."""
+    if picture.mode == "I;16":
+        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    return picture.convert("RGB")
