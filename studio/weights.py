@@ -129,7 +129,7 @@ _DEPTH = (
 )
 
 
-def _without_weights() -> Iterator[Row]:
+def _given_or_lines() -> Iterator[Row]:
     yield Row(
         name="none",
         kinds=("sketch", "depth", "pose"),
@@ -157,6 +157,9 @@ def _without_weights() -> Iterator[Row]:
             Setting(name="threshold", title="Threshold", default=8, least=0, most=64, help="darker by less does not count"),
         ),
     )
+
+
+def _tones() -> Iterator[Row]:
     yield Row(
         name="threshold",
         kinds=("sketch",),
@@ -186,7 +189,8 @@ def _without_weights() -> Iterator[Row]:
 
 
 def _rows() -> Iterator[Row]:
-    yield from _without_weights()
+    yield from _given_or_lines()
+    yield from _tones()
 
 
 TABLE: Mapping[str, Row] = {row.name: row for row in _rows()}
