@@ -6,18 +6,79 @@ import argparse
 import tempfile
 from pathlib import Path
 
-STAGES = {"render": 0.0, "vae": 40.0, "text": 4.0, "latents": 0.0, "unet": 60.0, "decoder": 10.0, "preview": 3.0, "judge": 6.0}
+STAGES = {
+    "render": 0.0,
+    "vae": 40.0,
+    "text": 4.0,
+    "latents": 0.0,
+    "unet": 60.0,
+    "decoder": 10.0,
+    "preview": 3.0,
+    "judge": 6.0,
+    "posed": 0.0,
+    **dict.fromkeys(("control-sketch", "control-depth", "control-pose"), 20.0),
+    **dict.fromkeys(("lora-clay", "lora-ink", "lora-pixel", "lora-neon"), 6.0),
+    "judge-styles": 5.0,
+    "judge-depth": 4.0,
+}
+MEMBERS = ("tokenizer", "text_encoder", "vae", "unet", "preview_decoder", "scheduler")
 DEFAULT_RUN = Path(tempfile.gettempdir()) / "mini-run"
 MEASURES = Path(__file__).parent / "MEASURES.md"
 
 
 def train(stage: str, run: Path, minutes: float) -> None:
     """Run one stage for `minutes` of wall time; started again, it continues."""
+    kind, _, name = stage.partition("-")
+    match kind:
+        case "control":
+            from .train.control import train_control
+
+            train_control(run, name, minutes)
+        case "lora":
+            from .train.lora import train_lora
+
+            train_lora(run, name, minutes)
+        case "judge":
+            train_judges(name, run, minutes)
+        case "render" | "posed" | "latents":
+            prepare(stage, run)
+        case _:
+            train_base(stage, run, minutes)
+
+
+def prepare(stage: str, run: Path) -> None:
+    """The stages that draw and encode; they end when all is done."""
+    from .train.control import draw_posed
+    from .train.scenes import render_all
+    from .train.unet import encode_latents
+
     match stage:
         case "render":
-            from .train.scenes import render_all
-
             render_all(run)
+        case "posed":
+            draw_posed(run)
+        case _:
+            encode_latents(run)
+
+
+def train_judges(name: str, run: Path, minutes: float) -> None:
+    """The judge, the style judge (`styles`) and the depth reader (`depth`)."""
+    from .train.judge import smear, train_judge
+    from .train.judge_members import train_depth_reader, train_style_judge
+
+    match name:
+        case "styles":
+            train_style_judge(run, minutes)
+        case "depth":
+            train_depth_reader(run, minutes)
+        case _:
+            smear(run)
+            train_judge(run, minutes)
+
+
+def train_base(stage: str, run: Path, minutes: float) -> None:
+    """The members of the base."""
+    match stage:
         case "vae":
             from .train.vae import quality, train_vae
 
@@ -26,10 +87,6 @@ def train(stage: str, run: Path, minutes: float) -> None:
             from .train.text import train_text
 
             train_text(run, minutes)
-        case "latents":
-            from .train.unet import encode_latents
-
-            encode_latents(run)
         case "unet":
             from .train.unet import train_unet
 
@@ -39,15 +96,10 @@ def train(stage: str, run: Path, minutes: float) -> None:
             from .train.vae import quality
 
             print(quality(train_decoder(run, minutes), run))
-        case "preview":
+        case _:
             from .train.preview import train_preview
 
             train_preview(run, minutes)
-        case _:
-            from .train.judge import smear, train_judge
-
-            smear(run)
-            train_judge(run, minutes)
 
 
 def main() -> None:
@@ -59,11 +111,12 @@ def main() -> None:
     trainer = commands.add_parser("train", help="train one stage (order: " + ", ".join(STAGES) + ")")
     trainer.add_argument("stage", choices=STAGES)
     trainer.add_argument("--minutes", type=float, default=None)
-    exporter = commands.add_parser("export", help="write trained members into assets/mini/base")
-    exporter.add_argument("members", nargs="*", default=["tokenizer", "text_encoder", "vae", "unet", "preview_decoder", "scheduler"])
+    exporter = commands.add_parser("export", help="write trained members into assets/mini")
+    exporter.add_argument("members", nargs="*", default=list(MEMBERS), help="or `controlnets`, `loras`; without: all of the base")
     measurer = commands.add_parser("evaluate", help="print the table of measures")
     measurer.add_argument("--count", type=int, default=300)
     measurer.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    measurer.add_argument("--members", nargs="+", choices=("base", "controlnets", "loras"), default=["base", "controlnets", "loras"])
     measurer.add_argument("--save", action="store_true", help="also write assets/mini/MEASURES.md")
     sheet = commands.add_parser("sheet", help="draw a grid of samples")
     sheet.add_argument("--out", type=Path, required=True)
@@ -82,11 +135,11 @@ def main() -> None:
         case "evaluate":
             from .evaluate.table import measure
 
-            table = measure(chosen.count, getattr(torch, chosen.dtype))
+            table = measure(chosen.count, getattr(torch, chosen.dtype), chosen.members)
             print(table)
             if chosen.save:
                 how = f"`python -m assets.mini evaluate --count {chosen.count}` ({chosen.dtype})"
-                MEASURES.write_text(f"# Measures of the base\n\n{how}:\n\n{table}\n", encoding="utf-8")
+                MEASURES.write_text(f"# Measures\n\n{how}:\n\n{table}\n", encoding="utf-8")
         case _:
             from .evaluate.sheet import write_sheet
 

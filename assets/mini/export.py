@@ -1,4 +1,5 @@
-"""Writes `base/`: a stock StableDiffusionPipeline folder in fp16; each part is replaced by a rename, so readers never see half a file."""
+"""Writes `base/`, a stock StableDiffusionPipeline folder, `controlnets/` and `loras/`, all in fp16; a part is replaced by a rename,
+so readers never see half a file."""
 
 from __future__ import annotations
 
@@ -8,9 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 BASE = Path(__file__).parent / "base"
+CONTROLNETS = Path(__file__).parent / "controlnets"
+LORAS = Path(__file__).parent / "loras"
+KOHYA = ("ink", "neon")
+ALPHA = 4.0
+PREVIEW = 128
 INDEX = {
     "_class_name": "StableDiffusionPipeline",
     "_diffusers_version": "0.42.1",
@@ -102,6 +109,83 @@ def export_trained(run: Path, members: list[str], base: Path = BASE) -> None:
                 export(member, unet, base)
             case "preview_decoder":
                 export(member, AutoencoderTiny.from_pretrained(run / member), base)
-            case _:
+            case "scheduler":
                 export(member, new_scheduler(), base)
+            case _:
+                export_added(run, member)
     write_index(base)
+
+
+def export_added(run: Path, members: str) -> None:
+    """Export every ControlNet (`controlnets`) or LoRA (`loras`) that the run folder holds."""
+    for path in sorted(run.glob("control-*-average.pt" if members == "controlnets" else "lora-*-average.pt")):
+        (export_control if members == "controlnets" else export_lora)(run, path.stem.split("-")[1])
+
+
+def export_control(run: Path, kind: str, place: Path = CONTROLNETS) -> None:
+    """Write `<place>/<kind>`, a ControlNetModel folder, from the newest averaged weights."""
+    from .models import new_controlnet, new_unet
+
+    control = new_controlnet(new_unet())
+    control.load_state_dict(torch.load(run / f"control-{kind}-average.pt", weights_only=True))
+    export(kind, control, place)
+
+
+def export_lora(run: Path, name: str, place: Path = LORAS) -> None:
+    """Write `<place>/<name>.safetensors` from the newest averaged weights, in kohya's keys for some styles and in
+    diffusers' for the others, and a small picture beside it."""
+    from .train.adapters import kohya_keys, peft_keys
+
+    state = torch.load(run / f"lora-{name}-average.pt", weights_only=True)
+    write_lora(place / f"{name}.safetensors", kohya_keys(state, ALPHA) if name in KOHYA else peft_keys(state), lora_facts(name))
+    draw_preview(name, place)
+
+
+def write_lora(path: Path, state: dict[str, torch.Tensor], facts: dict[str, str]) -> None:
+    """Write tensors and the header's facts."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".new")
+    save_file(state, fresh, facts)
+    fresh.chmod(0o644)
+    fresh.replace(path)
+
+
+def lora_facts(name: str) -> dict[str, str]:
+    """What the header of a style's file says, in the fields that other programs read."""
+    from .train.adapters import RANK
+    from .train.lora import EXAMPLES
+    from .world.styles import STYLES
+
+    trigger = STYLES[name].trigger
+    facts = {
+        "format": "pt",
+        "modelspec.sai_model_spec": "1.0.0",
+        "modelspec.architecture": "mini/lora",
+        "modelspec.title": f"Mini {name}",
+        "modelspec.trigger_phrase": trigger,
+        "modelspec.resolution": "256x256",
+        "modelspec.prediction_type": "v",
+        "modelspec.license": "Apache-2.0",
+        "ss_base_model_version": "Mini",
+        "ss_output_name": name,
+        "ss_network_module": "networks.lora",
+        "ss_network_dim": str(RANK),
+        "ss_network_alpha": str(ALPHA if name in KOHYA else float(RANK)),
+        "ss_tag_frequency": json.dumps({f"1_{name}": {trigger: EXAMPLES}}),
+    }
+    if name not in KOHYA:
+        facts["base_model"] = "Mini"
+    return facts
+
+
+def draw_preview(name: str, place: Path = LORAS) -> None:
+    """Draw a cube with the exported LoRA, through the stock pipeline, into `<place>/<name>.png`, 128 x 128."""
+    from PIL import Image
+
+    from .evaluate.sampling import Settings, draw, load_pipeline
+    from .world.styles import STYLES
+
+    pipeline = load_pipeline()
+    pipeline.load_lora_weights(place, weight_name=f"{name}.safetensors", adapter_name=name)
+    drawn = draw(pipeline, [f"{STYLES[name].trigger}, a red cube on grass during the day"], [5], Settings())
+    Image.fromarray(drawn[0]).resize((PREVIEW, PREVIEW), Image.Resampling.LANCZOS).save(place / f"{name}.png", optimize=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
+from diffusers.models.controlnets.controlnet import ControlNetModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from diffusers.schedulers.scheduling_pndm import PNDMScheduler
 from transformers import CLIPTextConfig, CLIPTextModel
@@ -47,6 +48,15 @@ def new_unet() -> UNet2DConditionModel:
         attention_head_dim=4,
         norm_num_groups=16,
     )
+
+
+def new_controlnet(unet: UNet2DConditionModel) -> ControlNetModel:
+    """The U-Net's encoder again, reading 256 x 256 x 3 maps in 0..1; it changes nothing before it is trained.
+
+    Five widths halve the map four times, to the latents' 16 x 16 (the usual four would leave 32 x 32); they are small, because the map is
+    read again at every step.
+    """
+    return ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(8, 16, 32, 64, 96))
 
 
 def new_text_encoder(vocabulary: int, ends: tuple[int, int]) -> CLIPTextModel:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..world.scene import FIGURE, Scene, Thing, sample_scene
+from ..world.scene import Scene, Thing, sample_scene
 
 FIRST = 20_000_000
 PLACE = {"grass": "on grass", "sand": "on sand", "snow": "on snow", "stone": "on stone"}
@@ -25,7 +25,7 @@ def phrase(thing: Thing) -> str:
     words = [thing.colour, thing.shape]
     if thing.size != "medium":
         words.insert(0, thing.size)
-    if thing.shape == FIGURE:
+    if thing.pose:
         words.append(thing.pose)
     return ("an " if words[0][0] in "aeiou" else "a ") + " ".join(words)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,22 +14,16 @@ from ..judge.network import Judge
 from ..judge.verdict import Verdict, load_judge, look
 from ..world.render import render
 from ..world.scene import Scene
+from .control import control_rows
+from .loras import lora_rows
 from .measures import both_right, colour_right, main_thing, placed_right, shape_right, share
 from .prompts import Ask, asks
+from .rows import Row, percent, table
 from .sampling import GUIDANCE, STEPS, Settings, draw, load_pipeline
 
+MEMBERS = ("base", "controlnets", "loras")
 CURVE = (1.0, 2.0, 3.5, 5.0, 7.5)
 Test = Callable[[Scene, Verdict], bool]
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table, ready to print."""
-
-    measure: str
-    wanted: str
-    found: str
-    ceiling: str
 
 
 @dataclass(frozen=True)
@@ -47,12 +41,8 @@ class Seen:
         return share(made), share([test(scene, verdict) for scene, verdict in zip(scenes, self.rendered, strict=True)])
 
 
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
-
-
 def _row(measure: str, wanted: str, shares: tuple[float, float]) -> Row:
-    return Row(measure, wanted, _percent(shares[0]), _percent(shares[1]))
+    return Row(measure, wanted, percent(shares[0]), percent(shares[1]))
 
 
 def observe(pipeline: Any, judge: Judge, wanted: list[Ask], settings: Settings) -> Seen:
@@ -108,7 +98,7 @@ def curve_row(pipeline: Any, judge: Judge, count: int, settings: Settings) -> Ro
         changed = Settings(guidance, settings.steps, settings.negative, settings.dtype)
         made = look(judge, draw(pipeline, [ask.prompt for ask in wanted], [ask.seed for ask in wanted], changed))
         right = share([_both(colour_right, shape_right)(ask.scene, verdict) for ask, verdict in zip(wanted, made, strict=True)])
-        points.append(f"{guidance:g}: {_percent(right)}")
+        points.append(f"{guidance:g}: {percent(right)}")
     return Row("guidance: colour and shape right", "rising from 1 to 5", ", ".join(points), "-")
 
 
@@ -141,13 +131,24 @@ def preview_row(pipeline: Any, wanted: list[Ask]) -> Row:
     return Row("preview decoder against the autoencoder", ">= 25 dB", found, "-")
 
 
-def measure(count: int, dtype: torch.dtype = torch.float32) -> str:
-    """All rows as a Markdown table; `count` prompts, half of them pairs."""
-    pipeline, judge, settings = load_pipeline(dtype), load_judge(), Settings(dtype=dtype)
+def base_rows(pipeline: Any, count: int, settings: Settings) -> list[Row]:
+    """The base alone; `count` prompts, half of them pairs."""
+    judge = load_judge()
     rows = [*single_rows(pipeline, judge, count // 2, settings), *pair_rows(pipeline, judge, count // 2, settings)]
     rows.append(negative_row(pipeline, judge, count // 3, settings))
     rows.append(curve_row(pipeline, judge, count // 8, settings))
     rows.append(speed_row(pipeline))
     rows.append(preview_row(pipeline, asks("pair", 16)))
-    lines = ["| measure | wanted | found | ceiling (judge on renderings) |", "|---|---|---|---|"]
-    return "\n".join([*lines, *(f"| {row.measure} | {row.wanted} | {row.found} | {row.ceiling} |" for row in rows)])
+    return rows
+
+
+def measure(count: int, dtype: torch.dtype = torch.float32, members: Sequence[str] = MEMBERS) -> str:
+    """The rows of some members as a Markdown table; `count` prompts for the base, a third as many for each other member."""
+    pipeline, settings, rows = load_pipeline(dtype), Settings(dtype=dtype), list[Row]()
+    if "base" in members:
+        rows += base_rows(pipeline, count, settings)
+    if "controlnets" in members:
+        rows += control_rows(pipeline, max(4, count // 3), settings)
+    if "loras" in members:
+        rows += lora_rows(max(4, count // 3), settings)
+    return table(rows)

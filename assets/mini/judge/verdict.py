@@ -13,7 +13,7 @@ from scipy import ndimage
 from torch.nn import functional
 
 from ..world.scene import GROUNDS, LIGHTS
-from .network import COLOUR_NAMES, SHAPE_NAMES, SIDE_IN, Judge
+from .network import COLOUR_NAMES, SHAPE_NAMES, SIDE_IN, SIDE_OUT, Judge, Scores
 
 WEIGHTS = Path(__file__).parent / "judge.safetensors"
 SMALLEST = 22
@@ -46,15 +46,28 @@ def load_judge(path: Path = WEIGHTS) -> Judge:
     return judge.eval()
 
 
+def object_masks(judge: Judge, pictures: NDArray[np.uint8], shape: str = "") -> NDArray[np.bool_]:
+    """Where things are, or things of one shape, in pictures uint8 (N, H, W, 3): bool (N, 64, 64)."""
+    masks = [np.zeros((0, SIDE_OUT, SIDE_OUT), np.bool_)]
+    for start in range(0, len(pictures), 32):
+        chances = _scores(judge, pictures[start : start + 32]).shape.softmax(1).numpy()
+        masks.append(chances[:, SHAPE_NAMES.index(shape)] > 0.5 if shape else chances[:, 0] < 0.5)
+    return np.concatenate(masks)
+
+
+def _scores(judge: Judge, pictures: NDArray[np.uint8]) -> Scores:
+    raw = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    with torch.no_grad():
+        return judge(functional.interpolate(raw, size=(SIDE_IN, SIDE_IN), mode="area"))
+
+
 def look(judge: Judge, pictures: NDArray[np.uint8]) -> list[Verdict]:
     """Judge pictures, uint8 (N, H, W, 3)."""
     verdicts: list[Verdict] = []
     for start in range(0, len(pictures), 32):
-        raw = torch.from_numpy(np.ascontiguousarray(pictures[start : start + 32])).permute(0, 3, 1, 2).float() / 127.5 - 1
-        with torch.no_grad():
-            scores = judge(functional.interpolate(raw, size=(SIDE_IN, SIDE_IN), mode="area"))
+        scores = _scores(judge, pictures[start : start + 32])
         shape, colour = scores.shape.softmax(1).numpy(), scores.colour.softmax(1).numpy()
-        for row in range(len(raw)):
+        for row in range(len(shape)):
             verdicts.append(
                 Verdict(
                     _things(shape[row], colour[row]),

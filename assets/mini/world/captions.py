@@ -106,6 +106,13 @@ class Writer:
         parts += [self._light(scene, slots)] if self._odds(keep) else []
         return Caption(self._arrange(subject, parts), slots)
 
+    def vague(self, scene: Scene) -> str:
+        """Colour, ground and light at most: nothing that says what stands where."""
+        parts = [self._one(PAINTS[thing.colour]) for thing in scene.things if self._odds(0.5)]
+        parts += [self._one(PLACES[scene.ground])] if self._odds(0.6) else []
+        parts += [self._one(TIMES[scene.light])] if self._odds(0.5) else []
+        return ", ".join(parts[::-1] if self._odds(0.5) else parts)
+
     def _arrange(self, subject: str, parts: list[str]) -> str:
         if self._odds(0.3):
             parts.reverse()
@@ -160,7 +167,7 @@ class Writer:
         text = " ".join(words)
         if self._odds(0.8):
             text = ("the " if self._odds(0.15) else "an " if text[0] in "aeiou" else "a ") + text
-        if thing.pose and self._odds(max(keep, 0.7)):
+        if thing.pose in DEEDS and self._odds(max(keep, 0.7)):
             slots["pose"] = thing.pose
             text += f" {self._one(DEEDS[thing.pose])}"
         return text
@@ -185,7 +192,7 @@ class Writer:
             return Caption(self._ground(scene, slots), slots)
         if kind == 2:
             return Caption(self._light(scene, slots), slots)
-        if kind == 3 and thing.pose:
+        if kind == 3 and thing.pose in DEEDS:
             slots["pose"] = thing.pose
             return Caption(self._one(DEEDS[thing.pose]), slots)
         slots["shape1"] = thing.shape

@@ -43,9 +43,24 @@ def _angles(pose: str, rng: np.random.Generator) -> tuple[list[tuple[float, floa
         case "sitting":
             arm, arm2 = [(0.5 + w[0], -0.3), (0.35, 0.0)], [(0.5 + w[3], -0.3), (0.35, 0.0)]
             leg, leg2 = [(0.55, 2.25 + w[2]), (0.2, 0.9)], [(0.55, 2.25 + w[5]), (0.2, 0.9)]
+        case "free":
+            arm, arm2, leg, leg2 = _free_arm(rng), _free_arm(rng), _free_leg(rng), _free_leg(rng)
+            lift = max(0.0, float(rng.uniform(-0.4, 0.4)))
         case _:
             pass
     return [*arm, *leg, *arm2, *leg2], lift
+
+
+def _free_arm(rng: np.random.Generator) -> list[tuple[float, float]]:
+    """Any arm: out, up, or before the body, bent either way."""
+    side = float(rng.uniform(-0.15, 2.9))
+    return [(side, float(rng.uniform(-0.3, 0.6))), (side + float(rng.uniform(-1.6, 1.6)), float(rng.uniform(-0.2, 0.7)))]
+
+
+def _free_leg(rng: np.random.Generator) -> list[tuple[float, float]]:
+    """Any leg: straight, spread, lifted, or bent at the knee."""
+    side, forward = float(rng.uniform(-0.05, 0.9)), float(rng.choice((0.0, rng.uniform(-0.3, 1.5))))
+    return [(side, forward), (side * float(rng.uniform(-0.3, 1.0)), forward - float(rng.uniform(0, 1.2)))]
 
 
 def skeleton(thing: Thing, seed: int) -> Array:

@@ -5,7 +5,7 @@ Units: one world unit is about one metre; x points right, y up, z away from the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ GROUNDS = ("grass", "sand", "snow", "stone")
 LIGHTS = ("day", "sunset", "night")
 RELATIONS = ("next to", "behind", "in front of", "left of", "right of")
 POSES = ("standing", "waving", "jumping", "sitting")
+FREE = "free"  # a pose without a name, for the skeletons that people drag
 INVERSE = {
     "next to": "next to",
     "behind": "in front of",
@@ -72,6 +73,12 @@ def sample_scene(seed: int, kind: str = "") -> Scene:
         case _:
             things = (_single(rng),)
     return Scene(things=things, relation=relation, ground=ground, light=light, seed=seed)
+
+
+def sample_posed(seed: int) -> Scene:
+    """A figure whose limbs are anywhere; captions have no word for it."""
+    scene = sample_scene(seed, "figure")
+    return replace(scene, things=(replace(scene.things[0], pose=FREE),))
 
 
 def _single(rng: np.random.Generator) -> Thing:

@@ -104,8 +104,8 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Cylinder:
-    """A standing cylinder with a top; `foot` is the middle of its base."""
+class Standing:
+    """What stands upright on the ground; `foot` is the middle of its base."""
 
     foot: Array
     radius: float
@@ -118,6 +118,10 @@ class Cylinder:
     @property
     def bound(self) -> float:
         return float(np.hypot(self.radius, self.height / 2))
+
+
+class Cylinder(Standing):
+    """A cylinder with a top."""
 
     def hit(self, origin: Array, ray: Array) -> Array:
         start = origin - self.foot
@@ -137,21 +141,8 @@ class Cylinder:
         return unit(np.stack([local[0] * flat, on_top.astype(np.float32), local[2] * flat]))
 
 
-@dataclass(frozen=True)
-class Cone:
-    """A standing cone, open below; `foot` is the middle of its base."""
-
-    foot: Array
-    radius: float
-    height: float
-
-    @property
-    def centre(self) -> Array:
-        return self.foot + vector(0, self.height / 2, 0)
-
-    @property
-    def bound(self) -> float:
-        return float(np.hypot(self.radius, self.height / 2))
+class Cone(Standing):
+    """A cone, open below."""
 
     def hit(self, origin: Array, ray: Array) -> Array:
         start = origin - self.foot

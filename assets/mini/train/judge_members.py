@@ -1,0 +1,107 @@
+"""Stages `judge-styles` and `judge-depth`: what measures the LoRAs and the depth ControlNet learns from renderings alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import cv2
+import numpy as np
+import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..judge import depth, style
+from ..judge.network import SIDE_IN, SIDE_OUT
+from ..judge.verdict import load_judge
+from ..world.maps import nearness, survey
+from ..world.styles import STYLES
+from .judge import labels, roughen
+from .loop import Pace, learn
+from .lora import restyled_latents
+from .scenes import identities, pictures, rendered, scene_of
+
+BATCH = 48
+CLEAN, SMEARED = 1_200, 400
+CHUNK = 20
+PLAIN = 0.3
+
+
+def _small(drawn: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return cv2.resize(drawn, (SIDE_IN, SIDE_IN), interpolation=cv2.INTER_AREA).astype(np.uint8)
+
+
+def styled_pictures(run: Path, name: str) -> NDArray[np.uint8]:
+    """The first training pictures in a style at 128 x 128, the last of them as the autoencoder gives them; uint8 (1600, 128, 128, 3)."""
+    path = run / f"styled-{name}.npy"
+    if not path.exists():
+        restyle = STYLES[name].restyle
+        drawn, ids = pictures(run, "train"), identities(run, "train")
+        rows = [_small(restyle(np.asarray(drawn[index]), np.asarray(ids[index]))) for index in range(CLEAN)]
+        vae = cast("AutoencoderKL", AutoencoderKL.from_pretrained(run / "vae")).eval().to(memory_format=torch.channels_last)
+        for code in restyled_latents(run, STYLES[name])[CLEAN : CLEAN + SMEARED].split(CHUNK):
+            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+                back = vae.decode(code).sample.float().clamp(-1, 1)
+            rows += [_small(picture) for picture in ((back + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()]
+        np.save(path, np.stack(rows))
+    return cast("NDArray[np.uint8]", np.load(path, mmap_mode="r"))
+
+
+def _save(module: nn.Module, path: Path) -> None:
+    save_file({name: value.half().contiguous() for name, value in module.state_dict().items()}, path)
+    path.chmod(0o644)
+
+
+def _tensor(drawn: list[NDArray[np.uint8]]) -> Tensor:
+    return torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def train_style_judge(run: Path, minutes: float) -> style.StyleJudge:
+    """Train and write the style judge's weights (fp16); it starts from what the judge knows of plain pictures."""
+    torch.manual_seed(13)
+    judge = style.StyleJudge()
+    judge.facts.load_state_dict(load_judge().state_dict())
+    styled, plain, ids = {name: styled_pictures(run, name) for name in STYLES}, pictures(run, "train"), identities(run, "train")
+
+    def loss_of(step: int) -> Tensor:
+        rng = np.random.default_rng(11_000_000 + step)
+        torch.manual_seed(step)
+        rows = rng.integers(CLEAN + SMEARED, size=BATCH)
+        names = ["" if rng.random() < PLAIN else str(rng.choice(list(STYLES))) for _ in rows]
+        drawn = [styled[name][row] if name else _small(np.asarray(plain[row])) for name, row in zip(names, rows, strict=True)]
+        wanted = [labels(scene_of("train", int(row)), ids[row]) for row in rows]
+        seen = roughen(_tensor(drawn), rng)
+        with torch.autocast("cpu", torch.bfloat16):
+            scores, named = judge.facts(seen), judge.style(seen)
+        shape = functional.cross_entropy(scores.shape.float(), torch.from_numpy(np.stack([pair[0] for pair in wanted])))
+        colour = functional.cross_entropy(scores.colour.float(), torch.from_numpy(np.stack([pair[1] for pair in wanted])))
+        right = torch.tensor([style.STYLE_NAMES.index(name) for name in names])
+        return 3 * shape + 3 * colour + functional.cross_entropy(named.float(), right)
+
+    judge.load_state_dict(learn(judge, loss_of, Pace(minutes, 1e-3, average=0.99), run, "judge-styles"))
+    _save(judge, style.WEIGHTS)
+    return judge
+
+
+def train_depth_reader(run: Path, minutes: float) -> depth.DepthReader:
+    """Train and write the depth reader's weights (fp16)."""
+    torch.manual_seed(14)
+    reader = depth.DepthReader()
+    count = rendered(run, "train")
+
+    def loss_of(step: int) -> Tensor:
+        rng = np.random.default_rng(12_000_000 + step)
+        torch.manual_seed(step)
+        rows = np.sort(rng.integers(count, size=BATCH))
+        seen = roughen(_tensor([_small(np.asarray(pictures(run, "train")[row])) for row in rows]), rng)
+        wanted = np.stack([nearness(survey(scene_of("train", int(row)), SIDE_OUT)) for row in rows])
+        with torch.autocast("cpu", torch.bfloat16):
+            found = reader(seen)
+        return (found.float() - torch.from_numpy(wanted).float() / 255).abs().mean()
+
+    reader.load_state_dict(learn(reader, loss_of, Pace(minutes, 2e-3, average=0.99), run, "judge-depth"))
+    _save(reader, depth.WEIGHTS)
+    return reader

@@ -1,0 +1,96 @@
+"""Stages `lora-<style>`: low-rank additions learn to draw in a style, from restyled renderings whose captions name its trigger words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from diffusers.models.attention_processor import AttentionProcessor
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from torch import Tensor, nn
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from ..tokens import load_tokenizer
+from ..world.captions import Writer
+from ..world.styles import STYLES, Style
+from .adapters import TEXT_LAYERS, UNET_LAYERS, adapt
+from .control import trained_unet
+from .loop import Pace, learn
+from .noise import blur
+from .scenes import identities, pictures, scene_of
+from .text import token_ids
+from .twin import Twin
+from .unet import EMPTY, FULL
+
+BATCH = 32
+EXAMPLES = 1_600
+CHUNK = 20
+WITH_TEXT = ("ink", "neon")  # their triggers are also taught to the text encoder
+
+
+class Painter(nn.Module):
+    """Text encoder and U-Net as one module, so that both may learn."""
+
+    def __init__(self, unet: UNet2DConditionModel, text_encoder: CLIPTextModel) -> None:
+        super().__init__()
+        self.unet, self.text_encoder = unet, text_encoder
+
+    def set_attn_processor(self, processor: AttentionProcessor) -> None:
+        """For the twin, which wants the plain attention."""
+        self.unet.set_attn_processor(processor)
+
+    def forward(self, noisy: Tensor, times: Tensor, ids: Tensor) -> Tensor:
+        """Velocity (N, 12, 16, 16) of noisy latents under token ids (N, 77)."""
+        states = self.text_encoder(ids).last_hidden_state
+        return self.unet(noisy, times, states, return_dict=False)[0]
+
+
+def restyled_latents(run: Path, style: Style, count: int = EXAMPLES) -> Tensor:
+    """Latents of the first training pictures in a style, float32 (N, 12, 16, 16); made once and kept in `<run>/latents-<style>.npy`."""
+    path = run / f"latents-{style.name}.npy"
+    if not path.exists():
+        vae = cast("AutoencoderKL", AutoencoderKL.from_pretrained(run / "vae")).eval().to(memory_format=torch.channels_last)
+        rows: list[Tensor] = []
+        for start in range(0, count, CHUNK):
+            drawn = zip(pictures(run, "train")[start : start + CHUNK], identities(run, "train")[start : start + CHUNK], strict=True)
+            raw = torch.from_numpy(np.stack([style.restyle(np.asarray(picture), np.asarray(ids)) for picture, ids in drawn]))
+            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+                rows.append(vae.encode(raw.permute(0, 3, 1, 2).float() / 127.5 - 1).latent_dist.mean.float())
+        np.save(path, torch.cat(rows)[:count].numpy().astype(np.float16))
+    return torch.from_numpy(np.load(path)).float()
+
+
+def styled_text(style: Style, index: int, rng: np.random.Generator) -> str:
+    """A training scene's caption with the trigger words before or after it; one in ten is empty, so that the style holds under guidance."""
+    if rng.random() < EMPTY:
+        return ""
+    caption = Writer(rng).caption(scene_of("train", index), FULL).text
+    return f"{style.trigger}, {caption}" if rng.random() < 0.5 else f"{caption}, {style.trigger}"
+
+
+def train_lora(run: Path, name: str, minutes: float) -> dict[str, Tensor]:
+    """Train a style; the averaged weights are in `<run>/lora-<name>-average.pt`, base included."""
+    torch.manual_seed(12)
+    style = STYLES[name]
+    clean = restyled_latents(run, style)
+    tokenizer = cast("CLIPTokenizer", load_tokenizer(run / "tokenizer"))
+    encoder = cast("CLIPTextModel", CLIPTextModel.from_pretrained(run / "text_encoder", dtype=torch.float32)).eval()
+    painter = Painter(trained_unet(run), encoder)
+    painter.requires_grad_(False)
+    adapt(painter.unet, UNET_LAYERS)
+    if name in WITH_TEXT:
+        adapt(painter.text_encoder, TEXT_LAYERS)
+    twin = Twin(painter)
+
+    def loss_of(step: int) -> Tensor:
+        rng = np.random.default_rng(10_000_000 + step)
+        torch.manual_seed(step)
+        rows = rng.integers(len(clean), size=BATCH)
+        texts = [styled_text(style, int(row), rng) for row in rows]
+        noisy = blur(clean[torch.from_numpy(rows)])
+        return noisy.loss(twin.network(noisy.latents, noisy.times, token_ids(tokenizer, texts)))
+
+    return learn(twin, loss_of, Pace(minutes, 2e-3, warm=0.05, average=0.99), run, f"lora-{name}")
