@@ -90,6 +90,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     usual = Settings()
     parser.add_argument("--data-dir", default=str(default_data_dir()), help="folder for models and everything the studio keeps (~/.studio)")
     parser.add_argument("--model", default=usual.model, help="name of a model here, its folder, or a hub id such as owner/name (Mini)")
+    parser.add_argument("--lora-dir", action="append", default=[], help="another folder with LoRAs; may be given several times")
     for name, kind in (("engine", EngineName), ("device", DeviceName), ("precision", PrecisionName), ("preview", PreviewName)):
         default = getattr(usual, name)
         parser.add_argument(f"--{name}", default=default, choices=get_args(kind), help=f"({default})")
@@ -104,7 +105,15 @@ def _settings(options: argparse.Namespace) -> Settings:
     # The model's name goes through the request's own bounds, like every other value.
     GenerationRequest.parse({"model": options.model})
     names = ("model", "engine", "device", "precision", "preview")
-    return Settings(data_dir=data_dir, **{name: getattr(options, name) for name in names})
+    return Settings(data_dir=data_dir, lora_dirs=_folders(options.lora_dir), **{name: getattr(options, name) for name in names})
+
+
+def _folders(given: Sequence[str]) -> tuple[Path, ...]:
+    folders = tuple(Path(text).expanduser() for text in given)
+    for folder in folders:
+        if not folder.is_dir():
+            raise WrongUsage(f"--lora-dir: {folder} is no folder; name one with LoRA files in it.")
+    return folders
 
 
 def _show_page(options: argparse.Namespace) -> None:

@@ -8,6 +8,7 @@ StudioError
 ├── OutOfMemory         the device has no room for the run
 ├── QueueFull           too many jobs are waiting
 ├── Stopped             the result of a stopped job was asked for
+├── BadLora             a LoRA file cannot be read, is forged, or would not change the model
 ├── BadPicture          a picture cannot be read or carries no request
 └── InternalError       a defect: logged under an id, the id is shown
 """
@@ -54,6 +55,10 @@ class Stopped(StudioError):
 
 class BadPicture(StudioError):
     """A picture file cannot be read, or carries no request of ours."""
+
+
+class BadLora(StudioError):
+    """A LoRA file cannot be read or applied; the sentence names it."""
 
 
 class InternalError(StudioError):

@@ -1,7 +1,11 @@
 """What is on this machine, as a value: the models, ControlNets and LoRAs a request may name. Reading the disk is `storage`'s work."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from studio.families import TABLE
+from studio.loras.header import Header
+from studio.loras.verdict import Host, Modules, Verdict, judge
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class ModelCard:
         multiple_of: width and height must be multiples of this many pixels (the VAE's scale).
         bytes: size of its weight files on disk.
         unet: the U-Net's shape.
+        modules: what LoRAs can change of it; None where its weights cannot be looked at.
     """
 
     name: str
@@ -36,6 +41,7 @@ class ModelCard:
     multiple_of: int
     bytes: int
     unet: UnetShape
+    modules: Modules | None = field(default=None, compare=False, repr=False)
 
     def is_called(self, wanted: str) -> bool:
         """Whether a person means this model by a name or a folder."""
@@ -82,18 +88,30 @@ class LoraCard:
         name: what requests call it: the file's name without its suffix, with its folder below the LoRA folder.
         path: the safetensors file.
         bytes: its size on disk.
+        changed: when it was written, in nanoseconds; another file under the same name is another LoRA.
+        header: what it says about itself; None where nobody looked.
+        picture: a preview that lies beside it.
     """
 
     name: str
     path: Path
     bytes: int
+    changed: int = 0
+    header: Header | None = field(default=None, compare=False, repr=False)
+    picture: Path | None = None
+
+    def verdict(self, model: ModelCard) -> Verdict:
+        """Say whether it fits a model."""
+        host = Host(model.name, TABLE[model.family].label, model.unet.context_width, model.modules)
+        return judge(self.name, self.header, host)
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """Everything a request may name now. The first model is the default one."""
+    """Everything a request may name now. The first model is the default one; `broken_loras` are files that cannot be used."""
 
     models: tuple[ModelCard, ...] = ()
     broken: tuple[BrokenCard, ...] = ()
     controlnets: tuple[ControlNetCard, ...] = ()
     loras: tuple[LoraCard, ...] = ()
+    broken_loras: tuple[BrokenCard, ...] = ()

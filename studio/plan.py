@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from studio import schedulers
 from studio.errors import InvalidRequest, UnknownModel
-from studio.inventory import ControlNetCard, Inventory, LoraCard, ModelCard
-from studio.request import MAX_SEED, RANDOM_SEED, ControlUse, GenerationRequest, LoraUse, shorten
+from studio.inventory import ControlNetCard, Inventory, ModelCard
+from studio.lora_plan import PlannedLora, gather, plan_lora
+from studio.request import MAX_SEED, RANDOM_SEED, ControlUse, GenerationRequest, shorten
 
 
 @dataclass(frozen=True)
@@ -14,15 +15,6 @@ class PlannedControl:
 
     use: ControlUse
     net: ControlNetCard
-
-
-@dataclass(frozen=True)
-class PlannedLora:
-    """A LoRA with its weights in the U-Net and in the text encoder."""
-
-    card: LoraCard
-    weight: float
-    text_encoder_weight: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +47,11 @@ class Plan:
         """Whether classifier-free guidance is on; at 1 it changes nothing and half the work is saved."""
         return self.request.guidance_scale > 1
 
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Sentences about what will be done otherwise than asked."""
+        return tuple(lora.notice for lora in self.loras if lora.notice)
+
     def picture_requests(self) -> list[GenerationRequest]:
         """Return, per picture, the request that makes just that picture."""
         return [self.request.model_copy(update={"seed": seed, "batch_size": 1}) for seed in self.seeds]
@@ -84,6 +81,7 @@ def resolve(request: GenerationRequest, inventory: Inventory, *, entropy: int) -
             near = f"use {below} or {below + model.multiple_of}"
             raise InvalidRequest(f"{field} must be a multiple of {model.multiple_of} for {model.name}, not {value}; {near}.")
     seed = entropy % (MAX_SEED + 1) if request.seed == RANDOM_SEED else request.seed
+    request = gather(request, inventory)
     concrete = request.model_copy(update={"model": model.name, "seed": seed, "width": width, "height": height})
     return Plan(
         request=GenerationRequest.parse(concrete.model_dump()),
@@ -94,7 +92,7 @@ def resolve(request: GenerationRequest, inventory: Inventory, *, entropy: int) -
         height=height,
         evaluations=row.evaluations(request.steps),
         controls=tuple(_plan_control(i, use, model, inventory) for i, use in enumerate(request.controls)),
-        loras=tuple(_plan_lora(i, use, inventory) for i, use in enumerate(request.loras)),
+        loras=tuple(plan_lora(i, use, model, inventory) for i, use in enumerate(request.loras)),
     )
 
 
@@ -114,13 +112,6 @@ def _plan_control(index: int, use: ControlUse, model: ModelCard, inventory: Inve
             f"{model.name} (text width {model.unet.context_width}); leave it out to take one that fits."
         )
     return PlannedControl(use, named)
-
-
-def _plan_lora(index: int, use: LoraUse, inventory: Inventory) -> PlannedLora:
-    card = next((card for card in inventory.loras if card.name == use.name), None)
-    if card is None:
-        raise InvalidRequest(f"loras[{index}].name: {shorten(use.name)} is not here; choose one of the list, or take it out.")
-    return PlannedLora(card, use.weight, use.weight if use.text_encoder_weight is None else use.text_encoder_weight)
 
 
 def _choose_model(name: str | None, inventory: Inventory) -> ModelCard:

@@ -11,6 +11,8 @@ PreviewName = Literal["linear", "decoder", "none"]
 
 ROOT = Path(__file__).resolve().parent.parent
 EMBEDDED_MODELS = (("Mini", ROOT / "assets" / "mini" / "base"),)
+EMBEDDED_LORAS = (ROOT / "assets" / "mini" / "loras",)
+LORAS_FOLDER = "loras"
 
 
 def default_data_dir() -> Path:
@@ -30,6 +32,8 @@ class Settings:
         precision: number format of the weights; `auto` takes half precision where it is safe and faster.
         preview: how a step is turned into a picture.
         embedded_models: (name, folder) of models that ship with the studio.
+        embedded_loras: folders of LoRAs that ship with the studio.
+        lora_dirs: further folders with LoRAs, such as those of another program; only read.
     """
 
     data_dir: Path = field(default_factory=default_data_dir)
@@ -39,8 +43,15 @@ class Settings:
     precision: PrecisionName = "auto"
     preview: PreviewName = "linear"
     embedded_models: tuple[tuple[str, Path], ...] = EMBEDDED_MODELS
+    embedded_loras: tuple[Path, ...] = EMBEDDED_LORAS
+    lora_dirs: tuple[Path, ...] = ()
 
     @property
     def models_dir(self) -> Path:
         """The folder whose sub-folders are offered as models."""
         return self.data_dir / "models"
+
+    @property
+    def loras_dir(self) -> Path:
+        """The folder whose files are offered as LoRAs."""
+        return self.models_dir / LORAS_FOLDER

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from studio.errors import BrokenModel
+from studio.errors import BadLora, BrokenModel
 from studio.families import family_of
 from studio.inventory import BrokenCard, Inventory, ModelCard, UnetShape
-from studio.settings import Settings
+from studio.loras.safetensors_header import RawHeader, Tensor, read_raw
+from studio.loras.verdict import Modules, text_shapes, unet_shapes
+from studio.settings import LORAS_FOLDER, Settings
+from studio.storage.loras import LoraFolders
 
 
 class DiskInventory:
@@ -19,13 +22,16 @@ class DiskInventory:
         """`first` is the name or folder of the model that becomes the default one."""
         self._settings, self._first = settings, first
         self._read: dict[Path, tuple[float, ModelCard | BrokenCard]] = {}
+        self._loras = LoraFolders((*settings.embedded_loras, settings.loras_dir, *settings.lora_dirs))
 
     def read(self) -> Inventory:
-        """Return the models there are now, the default one first."""
+        """Return what there is now, the default model first."""
         cards = [self._card(name, folder) for name, folder in self._folders()]
         models = [card for card in cards if isinstance(card, ModelCard)]
         models.sort(key=lambda card: not card.is_called(self._first))
-        return Inventory(tuple(models), tuple(card for card in cards if isinstance(card, BrokenCard)))
+        loras, broken_loras = self._loras.read()
+        broken = tuple(card for card in cards if isinstance(card, BrokenCard))
+        return Inventory(tuple(models), broken, loras=loras, broken_loras=broken_loras)
 
     def _folders(self) -> Iterator[tuple[str, Path]]:
         yield from self._settings.embedded_models
@@ -33,7 +39,8 @@ class DiskInventory:
             yield Path(self._first).resolve().name, Path(self._first)
         models = self._settings.models_dir
         if models.is_dir():
-            yield from ((folder.name, folder) for folder in sorted(models.iterdir()) if folder.is_dir() and not folder.name.startswith("."))
+            folders = (folder for folder in sorted(models.iterdir()) if folder.is_dir() and folder.name != LORAS_FOLDER)
+            yield from ((folder.name, folder) for folder in folders if not folder.name.startswith("."))
 
     def _card(self, name: str, folder: Path) -> ModelCard | BrokenCard:
         changed = _last_change(folder)
@@ -71,9 +78,30 @@ def describe(name: str, folder: Path) -> ModelCard:
             multiple_of=max(8, scale),
             bytes=sum(file.stat().st_size for file in folder.glob("*/*.safetensors")),
             unet=UnetShape(int(unet["in_channels"]), tuple(map(int, unet["block_out_channels"])), int(unet["cross_attention_dim"])),
+            modules=_modules(folder),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise BrokenModel(f"{name} cannot be used: its unet or vae config.json lacks {error}.") from error
+
+
+def _modules(folder: Path) -> Modules | None:
+    """Look at what LoRAs can change; weights that are missing or damaged are told of when the model is loaded."""
+    try:
+        return Modules(unet_shapes(_weights(folder / "unet")), text_shapes(_weights(folder / "text_encoder")))
+    except BadLora:
+        return None
+
+
+def _weights(folder: Path) -> RawHeader:
+    """Read the headers of all weight files of a part, of one variant when there are several."""
+    files = sorted(folder.glob("*.safetensors"))
+    files = [file for file in files if ".fp16" not in file.name] or files
+    tensors: dict[str, Tensor] = {}
+    for file in files:
+        tensors.update(read_raw(file).tensors)
+    if not tensors:
+        raise BadLora(f"{folder.name} has no weights.")
+    return RawHeader(tensors, {})
 
 
 def _config(name: str, path: Path) -> dict[str, Any]:

@@ -1,0 +1,83 @@
+"""LoRA files on the disk: what lies in the folders, read again only when it changed."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from studio.errors import BadLora
+from studio.inventory import BrokenCard, LoraCard
+from studio.loras.header import read_header
+from studio.loras.safetensors_header import PICKLED
+
+MAX_FILES = 20_000
+PICTURES = (".preview.png", ".png", ".jpg", ".jpeg", ".webp", ".preview.jpg", ".preview.jpeg", ".preview.webp")
+Stamp = tuple[int, int]
+"""(time of the last change in nanoseconds, size in bytes)"""
+
+
+class LoraFolders:
+    """Offers the LoRAs of some folders and their sub-folders; `folders` that are not there are passed over."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = folders
+        self._known: dict[Path, tuple[Stamp, LoraCard | BrokenCard]] = {}
+
+    def read(self) -> tuple[tuple[LoraCard, ...], tuple[BrokenCard, ...]]:
+        """Return the LoRAs there are now, by name, and the files that cannot be used with the reason."""
+        loras: dict[str, LoraCard] = {}
+        broken: list[BrokenCard] = []
+        known = {}
+        for name, path, beside in self._files():
+            found = self._card(name, path, beside)
+            if found is None:
+                continue
+            known[path] = found
+            card = found[1]
+            if isinstance(card, BrokenCard):
+                broken.append(card)
+            elif name in loras:
+                broken.append(
+                    BrokenCard(name, path, f"{path.name} in {path.parent.name} is left out, as another LoRA has its name; rename it.")
+                )
+            else:
+                loras[name] = card
+        self._known = known
+        return tuple(sorted(loras.values(), key=lambda card: card.name.lower())), tuple(broken)
+
+    def _card(self, name: str, path: Path, beside: frozenset[str]) -> tuple[Stamp, LoraCard | BrokenCard] | None:
+        try:
+            stat = path.stat()
+        except OSError:
+            # Removed just now, or a link that leads nowhere.
+            return None
+        stamp = stat.st_mtime_ns, stat.st_size
+        picture = next((path.with_name(path.stem + ending) for ending in PICTURES if path.stem + ending in beside), None)
+        known = self._known.get(path)
+        if known and known[0] == stamp and (isinstance(known[1], BrokenCard) or known[1].picture == picture):
+            return known
+        try:
+            header = read_header(path)
+        except BadLora as error:
+            return stamp, BrokenCard(name, path, str(error))
+        return stamp, LoraCard(name=name, path=path, bytes=stat.st_size, changed=stat.st_mtime_ns, header=header, picture=picture)
+
+    def _files(self) -> Iterator[tuple[str, Path, frozenset[str]]]:
+        """Return (name, path, names of the files beside it) of all LoRA files."""
+        left = MAX_FILES
+        for root in self._folders:
+            seen: set[str] = set()
+            for folder, below, files in os.walk(root, followlinks=True):
+                # Links may lead in a circle.
+                real = os.path.realpath(folder)
+                if real in seen:
+                    below.clear()
+                    continue
+                seen.add(real)
+                below[:] = sorted(name for name in below if not name.startswith("."))
+                beside = frozenset(files)
+                for file in sorted(files):
+                    path = Path(folder, file)
+                    if file.startswith(".") or path.suffix.lower() not in (".safetensors", *PICKLED) or left <= 0:
+                        continue
+                    left -= 1
+                    yield path.relative_to(root).with_suffix("").as_posix(), path, beside
