@@ -80,7 +80,7 @@ def understand(raw: RawHeader, *, name: str) -> Header:
             continue
         dialects[read.dialect] += 1
         roles = modules.setdefault((read.component, read.name), {})
-        if read.role in roles:
+        if read.role in roles and read.role in LAYER_ROLES:
             raise BadLora(f"{name} cannot be used: {key[:80]!r} stands there in two dialects; fetch the file again.")
         roles[read.role] = key
     layers, kinds = [], Counter[str]()
