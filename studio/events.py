@@ -5,6 +5,7 @@ Step and Preview for each evaluation, and exactly one terminal event (Finished, 
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from PIL import Image
 
@@ -73,14 +74,36 @@ class Preview:
     cost: float
 
 
+@dataclass(frozen=True)
+class Agreement:
+    """How well a picture follows the map of one ControlNet unit.
+
+    Attributes:
+        measure: `edges`: F1 of edges within 2 pixels of 256, 1 is best; `depth`: rank correlation of depth, 1 is best;
+            `joints`: mean distance of joints as a share of the figure's height, 0 is best.
+        value: the measure, or None where it cannot be taken.
+        word: the value in words; empty without one.
+        note: one sentence: what the value consists of, or why there is none.
+    """
+
+    measure: Literal["edges", "depth", "joints"]
+    value: float | None
+    word: Literal["follows closely", "follows loosely", "hardly follows", ""]
+    note: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """The pictures, RGB, and per picture the concrete request that makes it again."""
+    """The pictures, RGB, and per picture the concrete request that makes it again and how it follows the request's ControlNet units.
+
+    `agreements` has an entry per picture, in it one per unit; it is empty when the request has no units.
+    """
 
     job_id: str
     images: tuple[Image.Image, ...]
     requests: tuple[GenerationRequest, ...]
     seconds: float
+    agreements: tuple[tuple[Agreement, ...], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

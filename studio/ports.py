@@ -1,15 +1,19 @@
 """What the lower floors need from the outside, as protocols. Concrete classes are chosen in `app` only."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, Self
 
 from PIL import Image
 
+from studio.events import Agreement
 from studio.inventory import Inventory, ModelCard
 from studio.plan import Plan
 from studio.request import ControlUse
 from studio.weights import Row
+
+MEASURES: Mapping[str, Literal["edges", "depth", "joints"]] = {"sketch": "edges", "depth": "depth", "pose": "joints"}
+"""By which measure a picture is compared with the map of a kind of control."""
 
 Progress = Callable[[float, str], None]
 """Reports (fraction 0 .. 1, what is being done)."""
@@ -145,6 +149,13 @@ class Annotator(Protocol):
 
         Raises:
             StudioError: the preprocessor is unknown, its weights cannot be had, or the picture does not suit it.
+        """
+        ...
+
+    def measure(self, picture: Image.Image, control: Image.Image, use: ControlUse) -> Agreement:
+        """Say how well a finished picture follows the map of one unit, measured on the picture by the unit's own preprocessor.
+
+        Never fetches anything: a measure whose weights are not here has no value, and its note says what is missing.
         """
         ...
 

@@ -8,10 +8,11 @@ from contextlib import suppress
 from PIL import Image
 
 from studio.errors import Stopped, StudioError
-from studio.events import Annotated, Cancelled, Event, Failed, Finished, Loading, Started, Step
+from studio.events import Agreement, Annotated, Cancelled, Event, Failed, Finished, Loading, Started, Step
 from studio.inventory import ModelCard
 from studio.jobs import Job, JobQueue, PreviewPump, failure
-from studio.ports import Annotator, Engine, Run
+from studio.plan import PlannedControl
+from studio.ports import MEASURES, Annotator, Engine, Run
 
 # Longer than a person takes from one picture to the next click, so that memory is not handed back and taken again in between.
 REST_AFTER = 3.0
@@ -113,7 +114,10 @@ class Worker:
         if self._must_end(job):
             return Cancelled(job_id=job.id, index=run.index)
         images = tuple(run.finish())
-        return Finished(job_id=job.id, images=images, requests=tuple(job.plan.picture_requests()), seconds=time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        agreements = tuple(tuple(self._agreement(image, *unit) for unit in zip(maps, job.plan.controls, strict=True)) for image in images)
+        requests = tuple(job.plan.picture_requests())
+        return Finished(job_id=job.id, images=images, requests=requests, seconds=seconds, agreements=agreements if maps else ())
 
     def _prepare(self, engine: Engine, job: Job) -> list[Image.Image]:
         """Make ControlNets, LoRAs and maps ready; both may take long, so each report looks whether the job was stopped."""
@@ -130,6 +134,13 @@ class Worker:
             maps.append(self._annotator.annotate(picture, control.use, (job.plan.width, job.plan.height), progress))
             job.emit(Annotated(job_id=job.id, unit=unit, map=maps[-1]))
         return maps
+
+    def _agreement(self, image: Image.Image, control: Image.Image, planned: PlannedControl) -> Agreement:
+        """Measure how a picture follows a map; whatever goes wrong there, the picture is finished and handed over."""
+        try:
+            return self._annotator.measure(image, control, planned.use)
+        except Exception as error:  # noqa: BLE001  (logged by `failure`; a score is not worth a picture)
+            return Agreement(MEASURES[planned.use.kind], None, "", failure("", error).message)
 
     def _must_end(self, job: Job) -> bool:
         return job.stopping or self._closing.is_set()

@@ -2,20 +2,24 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 
 import numpy as np
 from PIL import Image
 
 from studio import intake, weights
-from studio.control import plain
+from studio.control import agreement, plain
 from studio.control.given import given_map, ranged, rgb
+from studio.events import Agreement
 from studio.fit import cut, lay, place
 from studio.images import content_key
-from studio.ports import Offer, Progress
+from studio.ports import MEASURES, Offer, Progress
 from studio.request import ControlUse
 
 KEPT_BYTES = 128 * 2**20
+JUDGES: Mapping[str, tuple[str, ...]] = {"sketch": ("canny", "lineart_standard"), "depth": ("depth_anything",), "pose": ("vitpose",)}
+"""Per kind the preprocessors that may measure a finished picture, the usual one first."""
+COMPARE = {"edges": agreement.edges, "depth": agreement.depth, "joints": agreement.joints}
 
 
 class ControlAnnotator:
@@ -46,6 +50,17 @@ class ControlAnnotator:
         result = lay(rgb(made), placement)
         self._kept.put(key, result)
         return result
+
+    def measure(self, picture: Image.Image, control: Image.Image, use: ControlUse) -> Agreement:
+        """Say how well a picture follows a map; what is no detector itself (a given map, a threshold) is measured by the usual one."""
+        judge = use.preprocessor if use.preprocessor in JUDGES[use.kind] else JUDGES[use.kind][0]
+        row = weights.TABLE.get(judge)
+        measure = MEASURES[use.kind]
+        if row is None:
+            return Agreement(measure, None, "", f"There is no detector here that could measure {measure} on the picture.")
+        values = row.filled(use.kind, use.settings if judge == use.preprocessor else {})
+        found = plain.MAKERS[judge](np.asarray(eight_bit(picture).resize(control.size)), values)
+        return COMPARE[measure](found, np.asarray(eight_bit(control)))
 
     def offers(self, kind: str) -> list[Offer]:
         """Return the preprocessors for a kind of control and whether each can be used now."""

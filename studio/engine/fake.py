@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from studio.events import Agreement
 from studio.images import content_key
 from studio.inventory import ControlNetCard, Inventory, LoraCard, ModelCard, UnetShape
 from studio.plan import Plan
@@ -74,6 +75,10 @@ class FakeAnnotator:
     def annotate(self, picture: Image.Image, use: ControlUse, size: tuple[int, int], progress: Progress) -> Image.Image:
         """Return the picture in the wanted size."""
         return picture.convert("RGB").resize(size)
+
+    def measure(self, picture: Image.Image, control: Image.Image, use: ControlUse) -> Agreement:
+        """Say that nothing is measured."""
+        return Agreement("edges", None, "", "The fake annotator measures nothing.")
 
     def offers(self, kind: str) -> list[Offer]:
         """Offer the one that takes a picture for a map."""
