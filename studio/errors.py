@@ -10,6 +10,7 @@ StudioError
 ├── Stopped             the result of a stopped job was asked for
 ├── BadLora             a LoRA file cannot be read, is forged, or would not change the model
 ├── BadPicture          a picture cannot be read or carries no request
+├── BadPose             an OpenPose file cannot be read
 └── InternalError       a defect: logged under an id, the id is shown
 """
 
@@ -59,6 +60,10 @@ class BadPicture(StudioError):
 
 class BadLora(StudioError):
     """A LoRA file cannot be read or applied; the sentence names it."""
+
+
+class BadPose(StudioError):
+    """A pose cannot be read; the sentence names the part that is not as it must be."""
 
 
 class InternalError(StudioError):

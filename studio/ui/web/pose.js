@@ -1,0 +1,453 @@
+// The pose editor: skeletons on a black canvas, dragged by mouse, pen and touch or moved by keys. A unit's own data is OpenPose's JSON.
+studio.controlEditors.pose = ({ element, server, changed }) => {
+  const find = (part) => element.querySelector(`[data-part="${part}"]`);
+  const [JOINTS, LIMBS, COLOURS, DIMMED, HALF_WIDTH, MOST, LONGEST] = JSON.parse(find("pose").dataset.skeleton);
+  const PARTS = ["pose_keypoints_2d", "hand_left_keypoints_2d", "hand_right_keypoints_2d", "face_keypoints_2d"];
+  const BODY = 0, FOLLOWS = { 0: 3, 4: 2, 7: 1 }; // the face goes with the nose, a hand with its wrist
+  const canvas = find("canvas");
+  const colour = (index, part = 1) => `rgb(${COLOURS[index % COLOURS.length].map((one) => Math.round(one * part))})`;
+  const round = (number) => Math.round(number * 10) / 10;
+  const capital = (text) => text[0].toUpperCase() + text.slice(1);
+
+  let frame = { width: 512, height: 512 };
+  let people = []; // each is the four PARTS, each a list of points [x, y, visible], in pixels of the frame
+  let person = 0;
+  let joint = null; // the chosen joint of the chosen person
+  let turn = 0; // goes up whenever another unit is shown, so that late answers are dropped
+  let poses = null;
+  const histories = new Map(); // what a unit holds, as JSON -> {undo, redo}, so that a tab switch loses no step
+  let history = { undo: [], redo: [] };
+  let last = { what: "", at: 0 };
+
+  // ---- the pose as a value ----
+  const unpack = (pose) => pose.people.map((one) => PARTS.map((part) => {
+    const flat = one[part] ?? [];
+    return Array.from({ length: flat.length / 3 }, (_, i) => [flat[3 * i], flat[3 * i + 1], flat[3 * i + 2] > 0]);
+  }));
+  const pack = (who = people, { width, height } = frame) => ({
+    canvas_width: width,
+    canvas_height: height,
+    people: who.map((parts) => Object.fromEntries(PARTS.map((name, i) => [name, parts[i].flatMap(([x, y, seen]) => [round(x), round(y), seen ? 1 : 0])]))),
+  });
+  const known = ([x, y, seen]) => seen || x !== 0 || y !== 0;
+  const seen = (parts) => parts.flat().filter((point) => point[2]);
+  const anybody = (who) => who.some((parts) => seen(parts).length > 0);
+  const mapped = (parts, move) => parts.map((points) => points.map((point) => (known(point) ? [...move(point[0], point[1]), point[2]] : point)));
+  function fitted(pose) {
+    const scale = Math.min(frame.width / pose.canvas_width, frame.height / pose.canvas_height);
+    const across = (frame.width - scale * pose.canvas_width) / 2, down = (frame.height - scale * pose.canvas_height) / 2;
+    return unpack(pose).map((parts) => mapped(parts, (x, y) => [scale * x + across, scale * y + down]));
+  }
+  function box(parts) {
+    const points = seen(parts);
+    if (!points.length) return null;
+    const [xs, ys] = [points.map((point) => point[0]), points.map((point) => point[1])];
+    return { left: Math.min(...xs), right: Math.max(...xs), top: Math.min(...ys), bottom: Math.max(...ys) };
+  }
+  // Turned by `angle` and made `scale` times as large around a place, then moved.
+  function turned(parts, { scale = 1, angle = 0, around = [0, 0], by = [0, 0] }) {
+    const [c, s] = [scale * Math.cos(angle), scale * Math.sin(angle)];
+    return mapped(parts, (x, y) => {
+      const [dx, dy] = [x - around[0], y - around[1]];
+      return [around[0] + c * dx - s * dy + by[0], around[1] + s * dx + c * dy + by[1]];
+    });
+  }
+  // A person may stand partly outside of the picture, but stays within reach and large enough to be grabbed.
+  function allowed(parts) {
+    const b = box(parts);
+    if (!b) return true;
+    const middle = [(b.left + b.right) / 2, (b.top + b.bottom) / 2];
+    const size = Math.max(b.right - b.left, b.bottom - b.top);
+    const inside = middle[0] >= 0 && middle[1] >= 0 && middle[0] <= frame.width && middle[1] <= frame.height;
+    return inside && size >= 16 && b.right - b.left <= 1.8 * frame.width && b.bottom - b.top <= 1.8 * frame.height;
+  }
+
+  // ---- changes and their undoing ----
+  const copy = () => structuredClone(people);
+  function commit(before, what = "") {
+    // A key that is held down is one step.
+    const again = what && what === last.what && Date.now() - last.at < 700;
+    last = { what, at: Date.now() };
+    if (!again) {
+      history.undo.push(pack(before));
+      history.undo.splice(0, history.undo.length - 100);
+    }
+    history.redo = [];
+    tell();
+  }
+  function tell() {
+    const own = people.length ? pack() : null;
+    histories.set(JSON.stringify(own), history);
+    if (histories.size > 40) histories.delete(histories.keys().next().value);
+    draw();
+    changed(own);
+  }
+  function back(from, to) {
+    if (!from.length) return;
+    to.push(pack());
+    people = fitted(from.pop());
+    person = Math.max(0, Math.min(person, people.length - 1));
+    last = { what: "", at: 0 };
+    tell();
+  }
+  const undo = () => back(history.undo, history.redo);
+  const redo = () => back(history.redo, history.undo);
+  function edit(change, what) {
+    const before = copy();
+    if (change() !== false) commit(before, what);
+  }
+  const transform = (how, what) => edit(() => {
+    const b = people[person] && box(people[person]);
+    if (!b) return false;
+    const next = turned(people[person], { around: [(b.left + b.right) / 2, (b.top + b.bottom) / 2], ...how });
+    if (!allowed(next)) return false;
+    people[person] = next;
+    return true;
+  }, what);
+  function moveJoint(parts, index, x, y) {
+    const point = parts[BODY][index];
+    const next = [Math.min(Math.max(x, 0), frame.width - 1), Math.min(Math.max(y, 0), frame.height - 1)];
+    const by = [next[0] - point[0], next[1] - point[1]];
+    if (FOLLOWS[index]) parts[FOLLOWS[index]] = turned([parts[FOLLOWS[index]]], { by })[0];
+    [point[0], point[1]] = next;
+  }
+  function hideJoint() {
+    if (joint === null || !people[person]) return;
+    edit(() => {
+      const points = people[person][BODY];
+      if (!known(points[joint])) {
+        const near = LIMBS.filter((limb) => limb.includes(joint)).flat().find((index) => index !== joint && known(points[index]));
+        const [x, y] = near === undefined ? [frame.width / 2, frame.height / 2] : points[near];
+        moveJoint(people[person], joint, x + 0.04 * frame.width, y + 0.04 * frame.height);
+      }
+      points[joint][2] = !points[joint][2];
+    });
+  }
+
+  // ---- drawing ----
+  const make = (name, attributes, parent) => {
+    const node = document.createElementNS("http://www.w3.org/2000/svg", name);
+    Object.entries(attributes).forEach(([key, value]) => node.setAttribute(key, value));
+    parent?.append(node);
+    return node;
+  };
+  function ellipse(parts, index) {
+    const [a, b] = LIMBS[index].map((end) => parts[BODY][end]);
+    if (!a[2] || !b[2]) return null;
+    const angle = (180 / Math.PI) * Math.atan2(b[1] - a[1], b[0] - a[0]);
+    return { cx: 0, cy: 0, rx: Math.hypot(b[0] - a[0], b[1] - a[1]) / 2, transform: `translate(${(a[0] + b[0]) / 2} ${(a[1] + b[1]) / 2}) rotate(${angle})` };
+  }
+  function figure(parts, parent, wide) {
+    LIMBS.forEach((_, index) => {
+      const shape = ellipse(parts, index);
+      if (shape) make("ellipse", { ...shape, ry: wide, fill: colour(index, DIMMED), class: "limb" }, parent);
+    });
+    parts[BODY].forEach(([x, y, visible], index) => { if (visible) make("circle", { cx: x, cy: y, r: wide, fill: colour(index) }, parent); });
+    parts.slice(1).flat().forEach(([x, y, visible]) => { if (visible) make("circle", { cx: x, cy: y, r: wide / 2, fill: "#fff" }, parent); });
+  }
+  const unit = () => frame.width / (canvas.clientWidth || 350); // picture pixels in one pixel of the screen
+  const label = (index) => {
+    const [x, y, visible] = people[person][BODY][index];
+    return `${capital(JOINTS[index])} of person ${person + 1}, ${Math.round(x)} across, ${Math.round(y)} down${visible ? "" : ", hidden"}`;
+  };
+
+  // Everything is drawn anew; whatever had the keyboard gets it back.
+  function draw() {
+    const focused = canvas.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+    const px = unit(), wide = HALF_WIDTH * Math.max(1, Math.min(frame.width, frame.height) / 512);
+    canvas.setAttribute("viewBox", `0 0 ${frame.width} ${frame.height}`);
+    canvas.replaceChildren();
+    people.forEach((parts, index) => {
+      const group = make("g", { class: "person", "data-person": index }, canvas);
+      LIMBS.forEach((limb) => {
+        const [a, b] = limb.map((end) => parts[BODY][end]);
+        if (a[2] && b[2]) make("line", { x1: a[0], y1: a[1], x2: b[0], y2: b[1], class: "grip", "stroke-width": 26 * px }, group);
+      });
+      figure(parts, group, wide);
+    });
+    if (people[person]) chosenPerson(people[person], px);
+    find("empty").hidden = people.length > 0;
+    for (const tool of element.querySelectorAll("[data-tool]")) tool.disabled = !usable[tool.dataset.tool]();
+    find("json").disabled = find("png").disabled = !anybody(people);
+    const about = joint === null ? "drag a joint, or the whole person by a limb" : label(joint).split(" of person")[0] + `, ${label(joint).split(", ").slice(1).join(", ")}`;
+    find("said").textContent = people.length ? `Person ${person + 1} of ${people.length}: ${about}` : "";
+    if (focused) canvas.querySelector(`[data-key="${focused}"]`)?.focus({ preventScroll: true });
+  }
+
+  function chosenPerson(parts, px) {
+    const b = box(parts);
+    if (b) {
+      const pad = 14 * px;
+      make("rect", { x: b.left - pad, y: b.top - pad, width: b.right - b.left + 2 * pad, height: b.bottom - b.top + 2 * pad, class: "frame" }, canvas);
+      const within = (x, y) => [Math.min(Math.max(x, 12 * px), frame.width - 12 * px), Math.min(Math.max(y, 12 * px), frame.height - 12 * px)];
+      handle("turn", `Turn person ${person + 1}`, within((b.left + b.right) / 2, b.top - pad - 14 * px), px);
+      handle("size", `Size of person ${person + 1}`, within(b.right + pad, b.bottom + pad), px);
+    }
+    parts[BODY].forEach((point, index) => {
+      const [x, y, visible] = point;
+      if (!known(point)) return;
+      if (!visible) make("circle", { cx: x, cy: y, r: 5 * px, class: "gone", "stroke-width": 1.5 * px }, canvas);
+      make("circle", { cx: x, cy: y, r: 7 * px, class: "ring", "stroke-width": 2 * px, "data-on": index === joint }, canvas);
+      make("circle", { cx: x, cy: y, r: 13 * px, class: "joint", tabindex: 0, role: "button", "aria-label": label(index), "data-joint": index, "data-key": `joint-${index}` }, canvas);
+    });
+  }
+  function handle(name, title, [x, y], px) {
+    make("circle", { cx: x, cy: y, r: 6 * px, class: "knob", "stroke-width": 2 * px }, canvas);
+    make("circle", { cx: x, cy: y, r: 13 * px, class: "handle", tabindex: 0, role: "button", "aria-label": title, "data-handle": name, "data-key": name }, canvas);
+  }
+
+  // ---- mouse, pen and touch ----
+  const fingers = new Map(); // pointer id -> place
+  let drag = null; // {kind, start, before, moved}
+  const place = (event) => {
+    const box = canvas.getBoundingClientRect();
+    return [((event.clientX - box.left) / box.width) * frame.width, ((event.clientY - box.top) / box.height) * frame.height];
+  };
+  // The nearest joint within a finger's width, of the chosen person first.
+  function nearest(at, reach) {
+    const found = people.flatMap((parts, who) => parts[BODY].map((point, index) => ({
+      who, index, away: known(point) && (point[2] || who === person) ? Math.hypot(point[0] - at[0], point[1] - at[1]) - (who === person ? 0.01 : 0) : Infinity,
+    })));
+    return found.filter((one) => one.away <= reach).sort((a, b) => a.away - b.away)[0] ?? null;
+  }
+  function grab(event) {
+    const at = place(event), px = unit();
+    const name = event.target.dataset?.handle;
+    const found = name ? null : nearest(at, (event.pointerType === "mouse" ? 13 : 24) * px);
+    if (name) return { kind: name };
+    if (found) {
+      [person, joint] = [found.who, found.index];
+      const point = people[person][BODY][joint];
+      return { kind: "joint", off: [point[0] - at[0], point[1] - at[1]] };
+    }
+    const group = event.target.closest?.("[data-person]");
+    if (!group) return null;
+    [person, joint] = [Number(group.dataset.person), null];
+    return { kind: "person" };
+  }
+  canvas.addEventListener("pointerdown", (event) => {
+    if (event.button > 0) return;
+    if (!fingers.size) {
+      const begun = grab(event);
+      if (!begun) return;
+      drag = { ...begun, start: place(event), before: copy(), moved: false };
+    } else if (fingers.size === 1 && drag) {
+      people = structuredClone(drag.before);
+      drag = { kind: "pinch", before: drag.before, moved: false };
+    } else return;
+    event.preventDefault();
+    fingers.set(event.pointerId, place(event));
+    if (drag.kind === "pinch") drag.hold = [...fingers.values()];
+    canvas.setPointerCapture(event.pointerId);
+    draw();
+    if (drag.kind === "joint") canvas.querySelector(`[data-joint="${joint}"]`)?.focus({ preventScroll: true });
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    if (!drag || !fingers.has(event.pointerId)) return;
+    fingers.set(event.pointerId, place(event));
+    drag.moved = pull(place(event)) || drag.moved;
+    draw();
+  });
+  function pull(at) {
+    const parts = structuredClone(drag.before[person]);
+    if (drag.kind === "joint") {
+      moveJoint(parts, joint, at[0] + drag.off[0], at[1] + drag.off[1]);
+      people[person] = parts;
+      return true;
+    }
+    const next = turned(parts, how(parts, at));
+    if (!allowed(next)) return false;
+    people[person] = next;
+    return true;
+  }
+  function how(parts, at) {
+    if (drag.kind === "person") return { by: [at[0] - drag.start[0], at[1] - drag.start[1]] };
+    if (drag.kind === "pinch") {
+      const [[a, b], [c, d]] = [drag.hold, [...fingers.values()]];
+      const [from, to] = [[b[0] - a[0], b[1] - a[1]], [d[0] - c[0], d[1] - c[1]]];
+      return {
+        around: a, by: [c[0] - a[0], c[1] - a[1]],
+        scale: Math.hypot(...to) / Math.max(1, Math.hypot(...from)), angle: Math.atan2(to[1], to[0]) - Math.atan2(from[1], from[0]),
+      };
+    }
+    const b = box(parts), around = [(b.left + b.right) / 2, (b.top + b.bottom) / 2];
+    const [from, to] = [drag.start, at].map((one) => [one[0] - around[0], one[1] - around[1]]);
+    if (drag.kind === "size") return { around, scale: Math.hypot(...to) / Math.max(1, Math.hypot(...from)) };
+    return { around, angle: Math.atan2(to[1], to[0]) - Math.atan2(from[1], from[0]) };
+  }
+  function drop(event) {
+    if (!fingers.delete(event.pointerId) || fingers.size || !drag) return;
+    const { before, moved } = drag;
+    drag = null;
+    if (moved) commit(before);
+  }
+  canvas.addEventListener("pointerup", drop);
+  canvas.addEventListener("pointercancel", drop);
+
+  // ---- keys ----
+  const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+  canvas.addEventListener("focusin", ({ target }) => {
+    const index = target.dataset.joint === undefined ? null : Number(target.dataset.joint);
+    if (index === joint || drag) return;
+    joint = index;
+    draw();
+  });
+  canvas.addEventListener("keydown", (event) => {
+    const { key, target, shiftKey } = event;
+    const arrow = event.ctrlKey || event.metaKey || event.altKey ? null : ARROWS[key];
+    if (arrow) {
+      const [dx, dy] = arrow.map((one) => one * (shiftKey ? 10 : 1));
+      if (target.dataset.joint !== undefined) edit(() => {
+        const [x, y] = people[person][BODY][joint];
+        moveJoint(people[person], joint, x + dx, y + dy);
+      }, `${key} ${joint}`);
+      if (target.dataset.handle === "turn") transform({ angle: (Math.PI / 180) * (dx || dy) }, "turn");
+      if (target.dataset.handle === "size") transform({ scale: 1 + 0.01 * (dx || -dy) }, "size");
+    } else if ((key === "Delete" || key === "Backspace") && target.dataset.joint !== undefined) hideJoint();
+    else return;
+    event.preventDefault();
+  });
+  element.addEventListener("keydown", (event) => {
+    if (!(event.ctrlKey || event.metaKey) || event.target.matches("textarea, input")) return;
+    const key = event.key.toLowerCase();
+    if (key === "z" && !event.shiftKey) undo();
+    else if (key === "y" || (key === "z" && event.shiftKey)) redo();
+    else return;
+    event.preventDefault();
+  });
+
+  // ---- tools ----
+  const some = () => people.length > 0;
+  const usable = {
+    add: () => people.length < MOST, remove: some, mirror: some, smaller: some, larger: some, left: some, right: some,
+    hide: () => some() && joint !== null, undo: () => history.undo.length > 0, redo: () => history.redo.length > 0,
+  };
+  const tools = {
+    async add() {
+      const now = turn, [first] = await library();
+      if (now !== turn || !first) return;
+      edit(() => {
+        const [parts] = fitted(first.pose);
+        // Each new person stands a little further to the side.
+        const side = (people.length % 2 ? 1 : -1) * Math.ceil(people.length / 2) * 0.18 * frame.width;
+        const beside = turned(parts, { by: [side, 0] });
+        people.push(allowed(beside) ? beside : parts);
+        [person, joint] = [people.length - 1, null];
+      });
+    },
+    remove: () => edit(() => { people.splice(person, 1); [person, joint] = [Math.max(0, person - 1), null]; }),
+    async mirror() {
+      const now = turn, before = copy();
+      const visible = people.slice(0, person).filter((parts) => seen(parts).length).length;
+      if (!seen(people[person]).length) return;
+      const pose = await asked(server.pose_mirror, [JSON.stringify(pack()), visible]);
+      if (!pose || now !== turn) return;
+      people[person] = unpack(pose)[visible];
+      commit(before);
+    },
+    smaller: () => transform({ scale: 1 / 1.1 }, "smaller"),
+    larger: () => transform({ scale: 1.1 }, "larger"),
+    left: () => transform({ angle: -Math.PI / 36 }, "left"),
+    right: () => transform({ angle: Math.PI / 36 }, "right"),
+    hide: hideJoint, undo, redo,
+  };
+  element.querySelectorAll("[data-tool]").forEach((button) => button.addEventListener("click", () => tools[button.dataset.tool]()));
+
+  // ---- what the server does ----
+  function complain(sentence) {
+    find("problem").textContent = sentence;
+    find("problem").hidden = !sentence;
+  }
+  // Returns the answer's pose (or other named part), or null after having said why there is none.
+  async function asked(call, data, part = "pose") {
+    complain("");
+    try {
+      const answer = await studio.ask(call, data);
+      complain(answer.error);
+      return answer[part] ?? null;
+    } catch (error) {
+      console.warn("studio: the pose editor got no answer", error);
+      complain("The studio does not answer; try again.");
+      return null;
+    }
+  }
+  async function library() {
+    poses ??= await asked(server.pose_library, null, "poses");
+    return poses ?? [];
+  }
+  function take(pose) {
+    edit(() => { people = fitted(pose); [person, joint] = [0, null]; });
+  }
+  const tooLong = (length) => complain(`This pose has ${length} characters; one of at most ${LONGEST} can be read, so leave people or frames out.`);
+  async function read(text) {
+    if (text.length > LONGEST) return tooLong(text.length);
+    const now = turn, pose = await asked(server.pose_read, text);
+    if (!pose || now !== turn) return;
+    take(pose);
+    find("text").value = "";
+    open("import", "importing", false);
+  }
+  const save = (name, url) => Object.assign(document.createElement("a"), { href: url, download: name }).click();
+  function open(button, part, wanted) {
+    find(button).setAttribute("aria-expanded", wanted);
+    find(part).hidden = !wanted;
+  }
+  async function showLibrary(wanted) {
+    open("poses", "library", wanted);
+    if (!wanted || find("library").children.length) return;
+    const list = await library();
+    find("library").replaceChildren(...list.map(({ name, pose }) => {
+      const button = Object.assign(document.createElement("button"), { type: "button", title: name });
+      button.setAttribute("aria-label", `Pose: ${name}`);
+      const small = make("svg", { viewBox: `0 0 ${pose.canvas_width} ${pose.canvas_height}`, "aria-hidden": "true" }, button);
+      unpack(pose).forEach((parts) => figure(parts, small, 9));
+      button.addEventListener("click", () => take(pose));
+      return button;
+    }));
+  }
+  const flip = (button) => find(button).getAttribute("aria-expanded") !== "true";
+  find("poses").addEventListener("click", () => showLibrary(flip("poses")));
+  find("import").addEventListener("click", () => { open("import", "importing", flip("import")); find("text").focus(); });
+  find("choose").addEventListener("click", () => find("file").click());
+  find("file").addEventListener("change", async () => { const [file] = find("file").files; if (file) await bring(file); find("file").value = ""; });
+  find("text").addEventListener("input", () => { if (find("text").value.trim()) read(find("text").value); });
+  find("json").addEventListener("click", () => {
+    const url = URL.createObjectURL(new Blob([JSON.stringify(pack(), null, 1)], { type: "application/json" }));
+    save("pose.json", url);
+    setTimeout(() => URL.revokeObjectURL(url), 10_000);
+  });
+  find("png").addEventListener("click", async () => {
+    const png = await asked(server.pose_png, [JSON.stringify(pack()), [frame.width, frame.height]], "png");
+    if (png) save("pose.png", png);
+  });
+  const bring = async (file) => (file.size > 4 * LONGEST ? tooLong(file.size) : read(await file.text()));
+  const isText = (file) => file && !file.type.startsWith("image/");
+  element.addEventListener("drop", (event) => {
+    const file = [...event.dataTransfer.files].find(isText);
+    if (!file) return;
+    event.preventDefault();
+    event.stopPropagation();
+    bring(file);
+  });
+  new ResizeObserver(() => { if (canvas.clientWidth && !drag) draw(); }).observe(canvas);
+
+  return {
+    show(own, size) {
+      frame = size;
+      turn += 1;
+      people = own ? fitted(own) : [];
+      [person, joint, drag] = [0, null, null];
+      fingers.clear();
+      history = histories.get(JSON.stringify(own)) ?? { undo: [], redo: [] };
+      complain("");
+      draw();
+      if (!people.length) showLibrary(true);
+    },
+    hide: () => { turn += 1; },
+    async render(own, size) {
+      if (!anybody(unpack(own))) return null;
+      const answer = await studio.ask(server.pose_map, [JSON.stringify(own), [size.width, size.height]]);
+      return answer;
+    },
+  };
+};
