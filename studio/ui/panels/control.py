@@ -10,13 +10,14 @@ from studio.service import Studio
 from studio.ui import maps, widgets
 from studio.ui.form import Form
 from studio.ui.panels.editor import Editor
+from studio.ui.panels.pose import pose_editor
 
 KINDS = get_args(info("controls.kind").annotation)
 
 
 def editors(studio: Studio) -> tuple[Editor, ...]:
     """Return the tools that make a unit's picture on the page, at most one a kind."""
-    return ()
+    return (pose_editor(studio),)
 
 
 def control_panel(form: Form, studio: Studio) -> None:

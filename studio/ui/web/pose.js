@@ -4,6 +4,7 @@ studio.controlEditors.pose = ({ element, server, changed }) => {
   const [JOINTS, LIMBS, COLOURS, DIMMED, HALF_WIDTH, MOST, LONGEST] = JSON.parse(find("pose").dataset.skeleton);
   const PARTS = ["pose_keypoints_2d", "hand_left_keypoints_2d", "hand_right_keypoints_2d", "face_keypoints_2d"];
   const BODY = 0, FOLLOWS = { 0: 3, 4: 2, 7: 1 }; // the face goes with the nose, a hand with its wrist
+  const MOUSE = 13, FINGER = 24; // how far from a joint it is still taken, in pixels of the screen
   const canvas = find("canvas");
   const colour = (index, part = 1) => `rgb(${COLOURS[index % COLOURS.length].map((one) => Math.round(one * part))})`;
   const round = (number) => Math.round(number * 10) / 10;
@@ -157,6 +158,10 @@ studio.controlEditors.pose = ({ element, server, changed }) => {
     const px = unit(), wide = HALF_WIDTH * Math.max(1, Math.min(frame.width, frame.height) / 512);
     canvas.setAttribute("viewBox", `0 0 ${frame.width} ${frame.height}`);
     canvas.replaceChildren();
+    // Where a finger takes a joint, the page must not scroll instead.
+    people.forEach((parts) => parts[BODY].forEach((point) => {
+      if (known(point)) make("circle", { cx: point[0], cy: point[1], r: FINGER * px, class: "reach" }, canvas);
+    }));
     people.forEach((parts, index) => {
       const group = make("g", { class: "person", "data-person": index }, canvas);
       LIMBS.forEach((limb) => {
@@ -188,12 +193,12 @@ studio.controlEditors.pose = ({ element, server, changed }) => {
       if (!known(point)) return;
       if (!visible) make("circle", { cx: x, cy: y, r: 5 * px, class: "gone", "stroke-width": 1.5 * px }, canvas);
       make("circle", { cx: x, cy: y, r: 7 * px, class: "ring", "stroke-width": 2 * px, "data-on": index === joint }, canvas);
-      make("circle", { cx: x, cy: y, r: 13 * px, class: "joint", tabindex: 0, role: "button", "aria-label": label(index), "data-joint": index, "data-key": `joint-${index}` }, canvas);
+      make("circle", { cx: x, cy: y, r: MOUSE * px, class: "joint", tabindex: 0, role: "button", "aria-label": label(index), "data-joint": index, "data-key": `joint-${index}` }, canvas);
     });
   }
   function handle(name, title, [x, y], px) {
     make("circle", { cx: x, cy: y, r: 6 * px, class: "knob", "stroke-width": 2 * px }, canvas);
-    make("circle", { cx: x, cy: y, r: 13 * px, class: "handle", tabindex: 0, role: "button", "aria-label": title, "data-handle": name, "data-key": name }, canvas);
+    make("circle", { cx: x, cy: y, r: MOUSE * px, class: "handle", tabindex: 0, role: "button", "aria-label": title, "data-handle": name, "data-key": name }, canvas);
   }
 
   // ---- mouse, pen and touch ----
@@ -213,7 +218,7 @@ studio.controlEditors.pose = ({ element, server, changed }) => {
   function grab(event) {
     const at = place(event), px = unit();
     const name = event.target.dataset?.handle;
-    const found = name ? null : nearest(at, (event.pointerType === "mouse" ? 13 : 24) * px);
+    const found = name ? null : nearest(at, (event.pointerType === "mouse" ? MOUSE : FINGER) * px);
     if (name) return { kind: name };
     if (found) {
       [person, joint] = [found.who, found.index];
