@@ -1,7 +1,7 @@
 """People as OpenPose describes them: 18 joints each, hands and a face where they are known. Values and geometry, nothing else.
 
-Joints are in the order of OpenPose's COCO model (Cao et al., 2017). Coordinates are pixels of the pose's canvas, x to the right, y down. A person who
-faces the viewer has the right hand on the picture's left.
+Joints are in the order of OpenPose's COCO model (Cao et al., 2017). Coordinates are pixels of the pose's canvas, x to the right, y down.
+A person who faces the viewer has the right hand on the picture's left.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +13,8 @@ JOINTS = (
     "right ankle", "left hip", "left knee", "left ankle", "right eye", "left eye", "right ear", "left ear",
 )  # fmt: skip
 LIMBS = (
-    (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10), (1, 11), (11, 12), (12, 13), (1, 0), (0, 14), (14, 16), (0, 15), (15, 17),
+    (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10),
+    (1, 11), (11, 12), (12, 13), (1, 0), (0, 14), (14, 16), (0, 15), (15, 17),
 )  # fmt: skip
 """Joint to joint, in the order in which they are drawn."""
 HAND_POINTS = 21

@@ -1,6 +1,6 @@
 """The map that pose ControlNets follow: people drawn as OpenPose's renderer in controlnet-aux draws them, on black.
 
-Drawn with OpenCV, because ControlNets learned its very outlines: limbs are ellipses, dimmed, below the joints; hands are thin coloured lines.
+Drawn with OpenCV, because ControlNets learned its very outlines: limbs are dimmed ellipses below the joints, hands thin coloured lines.
 """
 
 import colorsys

@@ -1,4 +1,4 @@
-"""OpenPose's JSON, read and written: its own files (COCO's 18 or BODY_25's 25 points) and the list of frames that ControlNet extensions write.
+"""OpenPose's JSON, read and written: its own files (COCO's 18 or BODY_25's 25 points), and the lists of frames that pose editors write.
 
 Format: https://github.com/CMU-Perceptual-Computing-Lab/openpose/blob/master/doc/02_output.md
 """
@@ -15,7 +15,12 @@ MAX_CHARACTERS = 400_000
 MAX_SIDE = 16_384
 # BODY_25 has a joint between the hips and six on the feet, for which the 18 joints have no place.
 _FROM_BODY_25 = (*range(8), *range(9, 19))
-_COUNTS = {"pose_keypoints_2d": (18, 25), "hand_left_keypoints_2d": (HAND_POINTS,), "hand_right_keypoints_2d": (HAND_POINTS,), "face_keypoints_2d": FACE_POINTS}
+_COUNTS = {
+    "pose_keypoints_2d": (18, 25),
+    "hand_left_keypoints_2d": (HAND_POINTS,),
+    "hand_right_keypoints_2d": (HAND_POINTS,),
+    "face_keypoints_2d": FACE_POINTS,
+}
 _EXAMPLE = '{"people": [{"pose_keypoints_2d": [x, y, confidence, ...]}]}'
 
 
@@ -29,7 +34,9 @@ def read(text: str) -> Pose:
         BadPose: one sentence that says which part of the text is not as it must be.
     """
     if len(text) > MAX_CHARACTERS:
-        raise BadPose(f"This pose has {len(text):,} characters; one of at most {MAX_CHARACTERS:,} can be read, so leave people or frames out.")
+        raise BadPose(
+            f"This pose has {len(text):,} characters; one of at most {MAX_CHARACTERS:,} can be read, so leave people or frames out."
+        )
     try:
         data = json.loads(text)
     except RecursionError:
@@ -100,7 +107,7 @@ def _points(data: Any, where: str, counts: Sequence[int]) -> Points:
     return tuple(Point(float(data[i]), float(data[i + 1]), data[i + 2] > 0) for i in range(0, len(data), 3))
 
 
-def _told(number: float) -> str:
+def _told(number: Any) -> str:
     return str(number) if isinstance(number, float) and not math.isfinite(number) else "a huge number"
 
 
@@ -109,14 +116,16 @@ def _wanted(counts: Sequence[int]) -> str:
 
 
 def _canvas(frame: dict[str, Any]) -> tuple[int, int] | None:
-    sides = [frame.get("canvas_width"), frame.get("canvas_height")]
-    if sides == [None, None]:
+    if frame.get("canvas_width") is None and frame.get("canvas_height") is None:
         return None
-    for name, side in zip(("canvas_width", "canvas_height"), sides, strict=True):
-        whole = isinstance(side, int | float) and not isinstance(side, bool) and 1 <= side <= MAX_SIDE and int(side) == side
-        if not whole:
-            raise BadPose(f"{name} must be a whole number from 1 to {MAX_SIDE}; leave both canvas sides out when they are not known.")
-    return int(sides[0]), int(sides[1])  # type: ignore[arg-type]
+    return _side(frame, "canvas_width"), _side(frame, "canvas_height")
+
+
+def _side(frame: dict[str, Any], name: str) -> int:
+    side = frame.get(name)
+    if isinstance(side, bool) or not isinstance(side, int | float) or not 1 <= side <= MAX_SIDE or int(side) != side:
+        raise BadPose(f"{name} must be a whole number from 1 to {MAX_SIDE}; leave both canvas sides out when they are not known.")
+    return int(side)
 
 
 def _placed(people: tuple[Person, ...], canvas: tuple[int, int] | None) -> Pose:
@@ -145,5 +154,7 @@ def _near(person: Person, index: int, canvas: tuple[int, int]) -> Person:
         if point.visible and far(point):
             part = JOINTS[place] if place < len(JOINTS) else "hand or face"
             where = f"{point.x:.0f}, {point.y:.0f}"
-            raise BadPose(f"people[{index}]: the {part} lies at {where}, far outside of the {canvas[0]} x {canvas[1]} canvas; correct one of them.")
+            raise BadPose(
+                f"people[{index}]: the {part} lies at {where}, far outside of the {canvas[0]} x {canvas[1]} canvas; correct one of them."
+            )
     return person.moved(lambda point: Point(0, 0, visible=False) if far(point) else point)

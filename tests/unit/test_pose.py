@@ -81,7 +81,11 @@ def test_shares_of_the_canvas_become_pixels() -> None:
 
 def test_the_first_frame_with_somebody_counts() -> None:
     nobody = {"people": [{"pose_keypoints_2d": [0] * 54}]}
-    frames = [{"people": []}, nobody, {"people": [{"pose_keypoints_2d": body()}, *nobody["people"]], "canvas_width": 512, "canvas_height": 640}]
+    frames = [
+        {"people": []},
+        nobody,
+        {"people": [{"pose_keypoints_2d": body()}, *nobody["people"]], "canvas_width": 512, "canvas_height": 640},
+    ]
     pose = openpose.read(json.dumps(frames))
     assert (len(pose.people), pose.width, pose.height) == (1, 512, 640)
 
@@ -100,6 +104,16 @@ def test_hands_and_face_are_kept_and_null_is_none() -> None:
     assert pose.width >= max(point.x for point in read.seen) and pose.height >= max(point.y for point in read.seen)
 
 
+def one(**parts: object) -> str:
+    return json.dumps({"people": [parts]})
+
+
+def on_canvas(numbers: list[float], width: int | None, height: int | None) -> str:
+    sides = {"canvas_width": width, "canvas_height": height}
+    return json.dumps({"people": [{"pose_keypoints_2d": numbers}], **{name: side for name, side in sides.items() if side is not None}})
+
+
+HAND = {"hand_left_keypoints_2d": [1]}
 BAD = [
     ("", "This is no JSON (line 1, column 1)"),
     ("{", "This is no JSON"),
@@ -118,20 +132,20 @@ BAD = [
     ('{"people": [{}]}', "people[0].pose_keypoints_2d is missing; it must be a list of 54 numbers"),
     ('{"people": [{"pose_keypoints_2d": "all"}]}', "people[0].pose_keypoints_2d is no list"),
     ('{"people": [{"pose_keypoints_2d": [1, 2, 3]}]}', "people[0].pose_keypoints_2d has 3 numbers; it must have 54 numbers (18 points)"),
-    (json.dumps({"people": [{"pose_keypoints_2d": body(_4=float("nan"))}]}), "people[0].pose_keypoints_2d[4] is nan; x, y and confidence"),
-    (json.dumps({"people": [{"pose_keypoints_2d": body(_0=float("inf"))}]}), "people[0].pose_keypoints_2d[0] is inf"),
-    (json.dumps({"people": [{"pose_keypoints_2d": body()}]}).replace("5.0", "1" * 400, 1), "people[0].pose_keypoints_2d[0] is a huge number"),
-    (json.dumps({"people": [{"pose_keypoints_2d": [None, *body()[1:]]}]}), "people[0].pose_keypoints_2d[0] is no number"),
-    (json.dumps({"people": [{"pose_keypoints_2d": [True, *body()[1:]]}]}), "people[0].pose_keypoints_2d[0] is no number"),
-    (json.dumps({"people": [{"pose_keypoints_2d": [0] * 54}]}), "Nobody is in this pose"),
-    (json.dumps({"people": [{"pose_keypoints_2d": body(), "hand_left_keypoints_2d": [1]}]}), "people[0].hand_left_keypoints_2d has 1 numbers"),
+    (one(pose_keypoints_2d=body(_4=float("nan"))), "people[0].pose_keypoints_2d[4] is nan; x, y and confidence"),
+    (one(pose_keypoints_2d=body(_0=float("inf"))), "people[0].pose_keypoints_2d[0] is inf"),
+    (one(pose_keypoints_2d=body()).replace("5.0", "1" * 400, 1), "people[0].pose_keypoints_2d[0] is a huge number"),
+    (one(pose_keypoints_2d=[None, *body()[1:]]), "people[0].pose_keypoints_2d[0] is no number"),
+    (one(pose_keypoints_2d=[True, *body()[1:]]), "people[0].pose_keypoints_2d[0] is no number"),
+    (one(pose_keypoints_2d=[0] * 54), "Nobody is in this pose"),
+    (one(pose_keypoints_2d=body(), **HAND), "people[0].hand_left_keypoints_2d has 1 numbers"),
     (json.dumps({"people": [{"pose_keypoints_2d": [0] * 54}] * 10_000}), "This pose has 1,870,012 characters"),
     (json.dumps({"people": [{}] * 10_000}), f"This pose has 10,000 people; keep at most {MAX_PEOPLE}"),
-    (json.dumps({"people": [{"pose_keypoints_2d": body()}], "canvas_width": 0, "canvas_height": 9}), "canvas_width must be a whole number"),
-    (json.dumps({"people": [{"pose_keypoints_2d": body()}], "canvas_width": 512}), "canvas_height must be a whole number"),
-    (json.dumps({"people": [{"pose_keypoints_2d": body(_12=5e5)}], "canvas_width": 512, "canvas_height": 512}), "people[0]: the right wrist lies"),
-    (json.dumps({"people": [{"pose_keypoints_2d": body(_12=5e5)}]}), "The people of this pose stand 550,000 pixels wide"),
-    (json.dumps({"people": [{"pose_keypoints_2d": body(_12=-900)}]}), "people[0]: the right wrist lies at -900, 284, far outside"),
+    (on_canvas(body(), 0, 9), "canvas_width must be a whole number"),
+    (on_canvas(body(), 512, None), "canvas_height must be a whole number"),
+    (on_canvas(body(_12=5e5), 512, 512), "people[0]: the right wrist lies"),
+    (one(pose_keypoints_2d=body(_12=5e5)), "The people of this pose stand 550,000 pixels wide"),
+    (one(pose_keypoints_2d=body(_12=-900)), "people[0]: the right wrist lies at -900, 284, far outside"),
 ]  # fmt: skip
 
 
@@ -150,7 +164,24 @@ def one_sentence(text: str) -> None:
 def test_2000_damaged_files_are_read_or_refused_in_a_sentence() -> None:
     draw = random.Random(7)
     whole = openpose.write(library()[-3].pose)
-    junk = ["NaN", "-Infinity", "null", "true", "[]", "{}", '"x"', "1e999", "-1e308", "99999999999", "\\ud800", "\x00", "[[[", "]", ",", "-"]
+    junk = [
+        "NaN",
+        "-Infinity",
+        "null",
+        "true",
+        "[]",
+        "{}",
+        '"x"',
+        "1e999",
+        "-1e308",
+        "99999999999",
+        "\\ud800",
+        "\x00",
+        "[[[",
+        "]",
+        ",",
+        "-",
+    ]
     refused = 0
     for _ in range(2000):
         text = list(whole)

@@ -30,7 +30,8 @@ _REDO = '<path d="M10.5 3l3 3-3 3M13.5 6h-7a4 4 0 0 0 0 8H9"/>'
 _TOOLS = (
     ("add", "Add a person", _ADD), ("remove", "Remove the person", _REMOVE), ("mirror", "Mirror the person", _MIRROR),
     ("smaller", "Smaller", _SMALLER), ("larger", "Larger", _LARGER), ("left", "Turn to the left", _TURN_LEFT),
-    ("right", "Turn to the right", _TURN_RIGHT), ("hide", "Hide or show the joint", _HIDE), ("undo", "Undo", _UNDO), ("redo", "Redo", _REDO),
+    ("right", "Turn to the right", _TURN_RIGHT), ("hide", "Hide or show the joint", _HIDE),
+    ("undo", "Undo", _UNDO), ("redo", "Redo", _REDO),
 )  # fmt: skip
 _MARKUP = """
 <div class="pose" data-part="pose" data-skeleton="{skeleton}">
@@ -48,7 +49,9 @@ _MARKUP = """
   </div>
   <div class="pose-library" data-part="library" role="group" aria-label="Poses to start from" hidden></div>
   <div class="field" data-part="importing" hidden>
-    <div class="label"><label for="pose-text">OpenPose JSON</label><button type="button" class="link" data-part="choose">Choose a file</button></div>
+    <div class="label">
+      <label for="pose-text">OpenPose JSON</label><button type="button" class="link" data-part="choose">Choose a file</button>
+    </div>
     <textarea id="pose-text" data-part="text" rows="3" spellcheck="false" placeholder="or paste it here"></textarea>
     <input type="file" accept=".json,application/json" data-part="file" aria-label="OpenPose JSON file" hidden>
   </div>
@@ -74,7 +77,7 @@ def pose_editor(studio: Studio) -> Editor:
 
 
 def server_functions(studio: Studio) -> list[Callable[[Any], Any]]:
-    """Return what the editor's script calls. A pose comes and goes as OpenPose's JSON; nonsense is answered with a sentence under `error`."""
+    """Return what the editor's script calls. A pose comes and goes as OpenPose's JSON; nonsense gets a sentence under `error`."""
 
     async def pose_map(asked: Any) -> dict[str, Any]:
         return await asyncio.to_thread(answered, lambda: {"image": studio.keep(drawing.draw(_sized(asked)))})

@@ -158,10 +158,6 @@ studio.controlEditors.pose = ({ element, server, changed }) => {
     const px = unit(), wide = HALF_WIDTH * Math.max(1, Math.min(frame.width, frame.height) / 512);
     canvas.setAttribute("viewBox", `0 0 ${frame.width} ${frame.height}`);
     canvas.replaceChildren();
-    // Where a finger takes a joint, the page must not scroll instead.
-    people.forEach((parts) => parts[BODY].forEach((point) => {
-      if (known(point)) make("circle", { cx: point[0], cy: point[1], r: FINGER * px, class: "reach" }, canvas);
-    }));
     people.forEach((parts, index) => {
       const group = make("g", { class: "person", "data-person": index }, canvas);
       LIMBS.forEach((limb) => {
@@ -286,6 +282,8 @@ studio.controlEditors.pose = ({ element, server, changed }) => {
     drag = null;
     if (moved) commit(before);
   }
+  // Where a finger took hold of something, the page must not scroll instead.
+  canvas.addEventListener("touchstart", (event) => { if (drag) event.preventDefault(); }, { passive: false });
   canvas.addEventListener("pointerup", drop);
   canvas.addEventListener("pointercancel", drop);
 
