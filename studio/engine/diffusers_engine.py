@@ -40,7 +40,14 @@ class DiffusersEngine:
         self._model = load_model(model, options, progress=progress)
 
     def prepare(self, plan: Plan, progress: Progress) -> None:
-        """Make the plan's ControlNets and LoRAs resident."""
+        """Make the plan's ControlNets and LoRAs resident.
+
+        Raises:
+            StudioError: another model is loaded, or a LoRA cannot be applied; all else stays as it was.
+        """
+        if self._model is None or self._model.card != plan.model:
+            raise StudioError(f"{plan.model.name} is not loaded; load it first.")
+        self._model.adapters.make_ready(plan.loras, progress)
 
     def start(self, plan: Plan, maps: Sequence[Image.Image] = ()) -> DiffusersRun:
         """Begin a run of a plan whose model is loaded.

@@ -13,6 +13,7 @@ import transformers
 from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from studio.engine.adapters import Adapters
 from studio.engine.checks import Folder, inspect, inspect_weights
 from studio.engine.devices import Placement, is_out_of_memory, memory_explained, place
 from studio.engine.previews import PREVIEWERS, Previewer
@@ -38,6 +39,7 @@ class Model:
         unet, vae: diffusers modules.
         scheduler_config: the checkpoint's pristine config.
         previewer: draws steps; None where previews are off.
+        adapters: its LoRAs; they hang on the modules while a run that wants them is stepped.
     """
 
     card: ModelCard
@@ -47,6 +49,7 @@ class Model:
     vae: Any
     scheduler_config: dict[str, Any]
     previewer: Previewer | None
+    adapters: Adapters
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,9 @@ class _Reader:
         self.progress(0.9, "fitting previews")
         previewer = PREVIEWERS[self.options.preview](vae, self.preview_decoder(placement))
         self.progress(1.0, "ready")
-        return Model(self.card, placement, TextEncoder(tokenizer, text), unet, vae, dict(self.folder.scheduler_config), previewer)
+        adapters = Adapters(unet, text, placement)
+        encoder = TextEncoder(tokenizer, text, adapters.text)
+        return Model(self.card, placement, encoder, unet, vae, dict(self.folder.scheduler_config), previewer, adapters)
 
     def part(self, part: str, kind: Any, *, start: float) -> Any:
         """Read one module, in the number format of its file."""

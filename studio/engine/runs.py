@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from studio.engine import guidance, sampling
+from studio.engine.adapters import NO_LORAS, Selection
 from studio.engine.decode import decode, to_images
 from studio.engine.devices import memory_explained
 from studio.engine.estimate import Blend, blend
@@ -37,6 +38,7 @@ class DiffusersRun:
         condition: embedded guidance scale, for models distilled with it.
         timesteps: one 0-d tensor per model evaluation; `training_steps` the same as numbers.
         arguments: keywords of every scheduler step, among them this run's generators.
+        loras: what hangs on the U-Net while this run is stepped.
     """
 
     model: Model
@@ -48,6 +50,7 @@ class DiffusersRun:
     timesteps: list[torch.Tensor]
     training_steps: list[float]
     arguments: dict[str, Any]
+    loras: Selection = NO_LORAS
     index: int = 0
     latest: Latest | None = None
 
@@ -109,6 +112,7 @@ class DiffusersRun:
         timestep, dtype = self.timesteps[self.index], self.model.placement.dtype
         rows = torch.cat([self.latents] * 2) if self.guided else self.latents
         rows = self.scheduler.scale_model_input(rows, timestep).to(dtype)
+        self.model.adapters.unet.hang(self.loras.unet)
         answer: torch.Tensor = self.model.unet(
             rows, timestep, encoder_hidden_states=self.embeddings, timestep_cond=self.condition, return_dict=False
         )[0]
@@ -136,7 +140,8 @@ def start_run(model: Model, plan: Plan) -> DiffusersRun:
     # A model distilled with guidance takes the scale as an input, so it needs no second row.
     width = model.unet.config.time_cond_proj_dim
     guided = plan.guided and width is None
-    negative, positive = (model.text.encode(text) for text in (request.negative_prompt, request.prompt))
+    loras = model.adapters.select(plan.loras)
+    negative, positive = (model.text.encode(text, loras) for text in (request.negative_prompt, request.prompt))
     return DiffusersRun(
         model=model,
         plan=plan,
@@ -147,6 +152,7 @@ def start_run(model: Model, plan: Plan) -> DiffusersRun:
         timesteps=timesteps,
         training_steps=[float(value) for value in torch.stack(timesteps).cpu()],
         arguments=sampling.step_arguments(scheduler, plan.scheduler, generators),
+        loras=loras,
     )
 
 
