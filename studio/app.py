@@ -63,7 +63,7 @@ def _local_model(settings: Settings, progress: Progress) -> str:
     wanted = settings.model
     here = DiskInventory(settings, first=wanted).read()
     for broken in here.broken:
-        if wanted and broken.is_called(wanted):
+        if wanted and broken.part == "model" and broken.is_called(wanted):
             raise BrokenModel(broken.problem)
     if not wanted or any(card.is_called(wanted) for card in here.models):
         return wanted

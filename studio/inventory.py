@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from studio.families import TABLE
 from studio.loras.header import Header
@@ -10,11 +11,31 @@ from studio.loras.verdict import Host, Modules, Verdict, judge
 
 @dataclass(frozen=True)
 class UnetShape:
-    """What a ControlNet must share with a U-Net to fit it: channels of the latents, widths of the levels, width of the text states."""
+    """What a ControlNet must share with a U-Net to fit it.
+
+    Attributes:
+        latent_channels: channels of the latents.
+        widths: channels of each level.
+        context_width: width of the text states.
+        layers: residual blocks of each level.
+        pixels: pixels of the picture to one latent, a side.
+    """
 
     latent_channels: int
     widths: tuple[int, ...]
     context_width: int
+    layers: tuple[int, ...] = ()
+    pixels: int = 8
+
+    def facts(self) -> dict[str, str]:
+        """Return the shape in words, the most telling fact first."""
+        return {
+            "text width": str(self.context_width),
+            "latent channels": str(self.latent_channels),
+            "level widths": ", ".join(map(str, self.widths)),
+            "layers a level": ", ".join(map(str, self.layers)),
+            "pixels a latent": str(self.pixels),
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +71,12 @@ class ModelCard:
 
 @dataclass(frozen=True)
 class BrokenCard:
-    """A model folder that cannot be offered, and the sentence that says why."""
+    """A folder that cannot be offered, and the sentence that says why; `part` is what it would have been."""
 
     name: str
     path: Path
     problem: str
+    part: Literal["model", "controlnet"] = "model"
 
     def is_called(self, wanted: str) -> bool:
         """Whether a person means this folder by a name or a path."""
@@ -63,14 +85,15 @@ class BrokenCard:
 
 @dataclass(frozen=True, kw_only=True)
 class ControlNetCard:
-    """One ControlNet folder, as its config file describes it.
+    """One ControlNet or T2I-Adapter folder, as its config file describes it.
 
     Attributes:
         name: what requests call it.
-        path: its folder, in the layout of `ControlNetModel.save_pretrained`.
+        path: its folder, in the layout of `ControlNetModel.save_pretrained` or `T2IAdapter.save_pretrained`.
         kind: `sketch`, `depth` or `pose`.
-        unet: shape of the U-Nets it fits.
+        unet: shape of the U-Nets it fits; of an adapter only `widths` and `pixels` count, as it sees neither latents nor text.
         bytes: size of its weight files on disk.
+        architecture: the class of its weights.
     """
 
     name: str
@@ -78,6 +101,13 @@ class ControlNetCard:
     kind: str
     unet: UnetShape
     bytes: int
+    architecture: Literal["controlnet", "t2i_adapter"] = "controlnet"
+
+    def misfit(self, unet: UnetShape) -> tuple[str, str] | None:
+        """Say where this one and a U-Net first differ, such as ("text width 768", "text width 128"); None when it fits."""
+        counting = self.unet.facts() if self.architecture == "controlnet" else ("level widths", "pixels a latent")
+        mine, theirs = self.unet.facts(), unet.facts()
+        return next(((f"{fact} {mine[fact]}", f"{fact} {theirs[fact]}") for fact in counting if mine[fact] != theirs[fact]), None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,13 @@ class PlannedControl:
     use: ControlUse
     net: ControlNetCard
 
+    def acts(self, index: int, total: int) -> bool:
+        """Whether the unit steers model evaluation `index` of `total`: those that lie wholly between its start and end.
+
+        Evaluations are counted, not steps, as `controlnet_keep` of diffusers' ControlNet pipelines does. A unit of weight 0 never acts.
+        """
+        return self.use.weight > 0 and not (index / total < self.use.start or (index + 1) / total > self.use.end)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -67,8 +74,8 @@ def resolve(request: GenerationRequest, inventory: Inventory, *, entropy: int) -
 
     Raises:
         UnknownModel: the named model is not there, or its folder is broken.
-        InvalidRequest: the size does not fit the model, the scheduler's library is missing, or a ControlNet or LoRA is not here
-            or does not fit the model.
+        InvalidRequest: the size does not fit the model, the scheduler's library is missing, a ControlNet or LoRA is not here
+            or does not fit the model, or a ControlNet unit would act at no step.
     """
     model = _choose_model(request.model, inventory)
     row = schedulers.TABLE[request.scheduler]
@@ -80,6 +87,8 @@ def resolve(request: GenerationRequest, inventory: Inventory, *, entropy: int) -
             below = max(model.multiple_of, value - value % model.multiple_of)
             near = f"use {below} or {below + model.multiple_of}"
             raise InvalidRequest(f"{field} must be a multiple of {model.multiple_of} for {model.name}, not {value}; {near}.")
+    controls = tuple(_plan_control(i, use, model, inventory) for i, use in enumerate(request.controls))
+    _check_steps(controls, row.evaluations(request.steps))
     seed = entropy % (MAX_SEED + 1) if request.seed == RANDOM_SEED else request.seed
     request = gather(request, inventory)
     concrete = request.model_copy(update={"model": model.name, "seed": seed, "width": width, "height": height})
@@ -91,7 +100,7 @@ def resolve(request: GenerationRequest, inventory: Inventory, *, entropy: int) -
         width=width,
         height=height,
         evaluations=row.evaluations(request.steps),
-        controls=tuple(_plan_control(i, use, model, inventory) for i, use in enumerate(request.controls)),
+        controls=controls,
         loras=tuple(plan_lora(i, use, model, inventory) for i, use in enumerate(request.loras)),
     )
 
@@ -100,23 +109,38 @@ def _plan_control(index: int, use: ControlUse, model: ModelCard, inventory: Inve
     """Choose the ControlNet of one unit; its family is checked here, before anything is loaded."""
     if use.model is None:
         for net in inventory.controlnets:
-            if net.kind == use.kind and net.unet == model.unet:
+            if net.kind == use.kind and not net.misfit(model.unet):
                 return PlannedControl(use, net)
-        raise InvalidRequest(f"controls[{index}]: no {use.kind} ControlNet for {model.name} is here; take another model, or this unit out.")
+        raise InvalidRequest(
+            f"controls[{index}]: no {use.kind} ControlNet for {model.name} is here; "
+            f"put one into controlnets/ of the data folder, take another model, or take this unit out."
+        )
     named = next((net for net in inventory.controlnets if net.name == use.model), None)
     if named is None:
+        if broken := next((card for card in inventory.broken if card.part == "controlnet" and card.name == use.model), None):
+            raise InvalidRequest(f"controls[{index}].model: {broken.problem}")
         raise InvalidRequest(f"controls[{index}].model: {shorten(use.model)} is not here; leave it out to take one that fits.")
-    if named.unet != model.unet:
+    if misfit := named.misfit(model.unet):
         raise InvalidRequest(
-            f"controls[{index}].model: {named.name} was made for another family (text width {named.unet.context_width}) than "
-            f"{model.name} (text width {model.unet.context_width}); leave it out to take one that fits."
+            f"controls[{index}].model: {named.name} was made for another family ({misfit[0]}) than {model.name} ({misfit[1]}); "
+            f"leave it out to take one that fits."
         )
     return PlannedControl(use, named)
 
 
+def _check_steps(controls: tuple[PlannedControl, ...], evaluations: int) -> None:
+    """Refuse units that lie between two steps: they would do nothing, and not say so."""
+    for index, control in enumerate(controls):
+        if control.use.weight and not any(control.acts(i, evaluations) for i in range(evaluations)):
+            raise InvalidRequest(
+                f"controls[{index}]: from {control.use.start:g} to {control.use.end:g} lies none of the {evaluations} steps whole; "
+                f"widen it, or take more steps."
+            )
+
+
 def _choose_model(name: str | None, inventory: Inventory) -> ModelCard:
     if not inventory.models:
-        problems = " ".join(card.problem for card in inventory.broken)
+        problems = " ".join(card.problem for card in inventory.broken if card.part == "model")
         raise UnknownModel(f"No usable model was found; put a model folder into models/ of the data folder. {problems}".strip())
     if name is None:
         return inventory.models[0]
@@ -124,7 +148,7 @@ def _choose_model(name: str | None, inventory: Inventory) -> ModelCard:
         if card.name == name:
             return card
     for broken in inventory.broken:
-        if broken.name == name:
+        if broken.part == "model" and broken.name == name:
             raise UnknownModel(broken.problem)
     names = ", ".join(card.name for card in inventory.models[:8])
     raise UnknownModel(f"model: {shorten(name)} is not here; choose one of: {names}.")

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 EMBEDDED_MODELS = (("Mini", ROOT / "assets" / "mini" / "base"),)
 EMBEDDED_LORAS = (ROOT / "assets" / "mini" / "loras",)
 LORAS_FOLDER = "loras"
+EMBEDDED_CONTROLNETS = tuple((f"Mini {kind}", ROOT / "assets" / "mini" / "controlnets" / kind) for kind in ("sketch", "depth", "pose"))
 
 
 def default_data_dir() -> Path:
@@ -25,7 +26,8 @@ class Settings:
     """Start-up settings.
 
     Attributes:
-        data_dir: folder for everything the studio writes; `data_dir/models` is searched for model folders.
+        data_dir: folder for everything the studio writes; `data_dir/models` is searched for model folders, `data_dir/controlnets` for
+            ControlNet and T2I-Adapter folders.
         model: name, folder or hub id of the model loaded at start; empty means the first embedded one.
         engine: `diffusers` is the real one, `fake` needs no weights.
         device: where the model runs; `auto` takes the fastest present.
@@ -34,6 +36,7 @@ class Settings:
         embedded_models: (name, folder) of models that ship with the studio.
         embedded_loras: folders of LoRAs that ship with the studio.
         lora_dirs: further folders with LoRAs, such as those of another program; only read.
+        embedded_controlnets: (name, folder) of ControlNets that ship with it; those that are not there are passed over.
     """
 
     data_dir: Path = field(default_factory=default_data_dir)
@@ -45,6 +48,7 @@ class Settings:
     embedded_models: tuple[tuple[str, Path], ...] = EMBEDDED_MODELS
     embedded_loras: tuple[Path, ...] = EMBEDDED_LORAS
     lora_dirs: tuple[Path, ...] = ()
+    embedded_controlnets: tuple[tuple[str, Path], ...] = EMBEDDED_CONTROLNETS
 
     @property
     def models_dir(self) -> Path:
@@ -55,3 +59,8 @@ class Settings:
     def loras_dir(self) -> Path:
         """The folder whose files are offered as LoRAs."""
         return self.models_dir / LORAS_FOLDER
+
+    @property
+    def controlnets_dir(self) -> Path:
+        """The folder whose sub-folders are offered as ControlNets."""
+        return self.data_dir / "controlnets"

@@ -1,18 +1,31 @@
-"""The inventory from the disk: embedded models, then every folder under the data folder's `models/`."""
+"""The inventory from the disk: what is embedded, then every folder under the data folder's `models/` and `controlnets/`."""
 
-import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from studio.errors import BadLora, BrokenModel
 from studio.families import family_of
-from studio.inventory import BrokenCard, Inventory, ModelCard, UnetShape
+from studio.inventory import BrokenCard, ControlNetCard, Inventory, ModelCard
 from studio.loras.safetensors_header import RawHeader, Tensor, read_raw
 from studio.loras.verdict import Modules, text_shapes, unet_shapes
 from studio.settings import LORAS_FOLDER, Settings
+from studio.storage import controlnets
+from studio.storage.configs import last_change, read_config, unet_shape
 from studio.storage.loras import LoraFolders
+
+Card = ModelCard | ControlNetCard | BrokenCard
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """One kind of folder: what it is, how it becomes a card, and what changes when it is to be read again."""
+
+    part: Literal["model", "controlnet"]
+    describe: Callable[[str, Path], Card]
+    watched: Callable[[Path], tuple[Path, ...]]
 
 
 class DiskInventory:
@@ -21,36 +34,46 @@ class DiskInventory:
     def __init__(self, settings: Settings, *, first: str = "") -> None:
         """`first` is the name or folder of the model that becomes the default one."""
         self._settings, self._first = settings, first
-        self._read: dict[Path, tuple[float, ModelCard | BrokenCard]] = {}
+        self._read: dict[Path, tuple[float, Card]] = {}
         self._loras = LoraFolders((*settings.embedded_loras, settings.loras_dir, *settings.lora_dirs))
 
     def read(self) -> Inventory:
         """Return what there is now, the default model first."""
-        cards = [self._card(name, folder) for name, folder in self._folders()]
+        cards = [self._card(name, folder, MODELS) for name, folder in self._models()]
+        nets = [self._card(name, folder, CONTROLNETS) for name, folder in self._controlnets()]
         models = [card for card in cards if isinstance(card, ModelCard)]
         models.sort(key=lambda card: not card.is_called(self._first))
         loras, broken_loras = self._loras.read()
-        broken = tuple(card for card in cards if isinstance(card, BrokenCard))
-        return Inventory(tuple(models), broken, loras=loras, broken_loras=broken_loras)
+        return Inventory(
+            models=tuple(models),
+            broken=tuple(card for card in [*cards, *nets] if isinstance(card, BrokenCard)),
+            controlnets=tuple(card for card in nets if isinstance(card, ControlNetCard)),
+            loras=loras,
+            broken_loras=broken_loras,
+        )
 
-    def _folders(self) -> Iterator[tuple[str, Path]]:
+    def _models(self) -> Iterator[tuple[str, Path]]:
         yield from self._settings.embedded_models
         if os.path.isdir(self._first):  # noqa: PTH112  (unlike Path.is_dir it takes any text)
             yield Path(self._first).resolve().name, Path(self._first)
-        models = self._settings.models_dir
-        if models.is_dir():
-            folders = (folder for folder in sorted(models.iterdir()) if folder.is_dir() and folder.name != LORAS_FOLDER)
-            yield from ((folder.name, folder) for folder in folders if not folder.name.startswith("."))
+        folders = (entry for entry in _entries(self._settings.models_dir) if entry.is_dir() and entry.name != LORAS_FOLDER)
+        yield from ((folder.name, folder) for folder in folders)
 
-    def _card(self, name: str, folder: Path) -> ModelCard | BrokenCard:
-        changed = _last_change(folder)
+    def _controlnets(self) -> Iterator[tuple[str, Path]]:
+        yield from ((name, folder) for name, folder in self._settings.embedded_controlnets if folder.is_dir())
+        for entry in _entries(self._settings.controlnets_dir):
+            if entry.is_dir() or entry.suffix in controlnets.SINGLE_FILES:
+                yield entry.name, entry
+
+    def _card(self, name: str, folder: Path, shelf: Shelf) -> Card:
+        changed = last_change(*shelf.watched(folder))
         known = self._read.get(folder)
         if known and known[0] == changed:
             return known[1]
         try:
-            card: ModelCard | BrokenCard = describe(name, folder)
+            card: Card = shelf.describe(name, folder)
         except BrokenModel as error:
-            card = BrokenCard(name, folder, str(error))
+            card = BrokenCard(name, folder, str(error), shelf.part)
         self._read[folder] = (changed, card)
         return card
 
@@ -61,6 +84,8 @@ def describe(name: str, folder: Path) -> ModelCard:
     Raises:
         BrokenModel: a config is missing or damaged, or the folder is of another kind; the sentence names the file.
     """
+    if not (folder / "model_index.json").exists() and controlnets.is_controlnet(folder):
+        raise BrokenModel(f"{name} is a ControlNet; move it from models/ to controlnets/.")
     kind = _config(name, folder / "model_index.json").get("_class_name")
     if kind != "StableDiffusionPipeline":
         raise BrokenModel(f"{name} is a {kind} folder; this studio runs StableDiffusionPipeline folders.")
@@ -77,7 +102,7 @@ def describe(name: str, folder: Path) -> ModelCard:
             native_size=int(unet["sample_size"]) * scale,
             multiple_of=max(8, scale),
             bytes=sum(file.stat().st_size for file in folder.glob("*/*.safetensors")),
-            unet=UnetShape(int(unet["in_channels"]), tuple(map(int, unet["block_out_channels"])), int(unet["cross_attention_dim"])),
+            unet=unet_shape(unet, pixels=scale),
             modules=_modules(folder),
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -105,18 +130,16 @@ def _weights(folder: Path) -> RawHeader:
 
 
 def _config(name: str, path: Path) -> dict[str, Any]:
-    shown = f"{path.parent.name}/{path.name}" if path.name != "model_index.json" else path.name
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BrokenModel(f"{name} cannot be used: {shown} is missing; copy the model folder again.") from None
-    except (OSError, ValueError) as error:
-        raise BrokenModel(f"{name} cannot be used: {shown} is damaged; copy the model folder again.") from error
-    if not isinstance(data, dict):
-        raise BrokenModel(f"{name} cannot be used: {shown} is damaged; copy the model folder again.")
-    return data
+    return read_config(name, path, shown=path.name if path.name == "model_index.json" else f"{path.parent.name}/{path.name}")
 
 
-def _last_change(folder: Path) -> float:
-    watched = (folder, folder / "model_index.json", *(folder / part for part in ("unet", "vae", "scheduler")))
-    return max((path.stat().st_mtime for path in watched if path.exists()), default=0.0)
+def _watched(folder: Path) -> tuple[Path, ...]:
+    return folder, folder / "model_index.json", *(folder / part for part in ("unet", "vae", "scheduler"))
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(entry for entry in folder.iterdir() if not entry.name.startswith(".")) if folder.is_dir() else []
+
+
+MODELS = Shelf("model", describe, _watched)
+CONTROLNETS = Shelf("controlnet", controlnets.describe_controlnet, controlnets.watched)

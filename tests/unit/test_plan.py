@@ -48,6 +48,53 @@ def test_a_control_of_another_family_is_refused_before_anything_is_loaded() -> N
         resolve(GenerationRequest(controls=(ControlUse(kind="depth", image="x", model="big"),)), here, entropy=0)
 
 
+def test_a_named_control_is_told_apart_by_what_differs_or_is_broken_or_absent() -> None:
+    named = GenerationRequest(controls=(ControlUse(kind="depth", image="x"), ControlUse(kind="depth", image="x", model="net")))
+    fitting = ControlNetCard(name="any", path=Path("any"), kind="depth", unet=SHAPE, bytes=1)
+    deep = replace(fitting, name="net", unet=replace(SHAPE, layers=(2, 2)))
+    with pytest.raises(
+        InvalidRequest, match=r"controls\[1\]\.model: net was made .* \(layers a level 2, 2\) than Mini \(layers a level 1, 1\)"
+    ):
+        resolve(named, Inventory((replace(CARD, unet=replace(SHAPE, layers=(1, 1))),), controlnets=(deep, fitting_to((1, 1)))), entropy=0)
+    broken = BrokenCard("net", Path("net"), "net cannot be used.", "controlnet")
+    with pytest.raises(InvalidRequest, match=r"controls\[1\]\.model: net cannot be used"):
+        resolve(named, replace(HERE, broken=(broken,), controlnets=(fitting,)), entropy=0)
+    with pytest.raises(InvalidRequest, match=r"controls\[1\]\.model: 'net' is not here"):
+        resolve(named, replace(HERE, controlnets=(fitting,)), entropy=0)
+    plan = resolve(named, replace(HERE, controlnets=(fitting, replace(fitting, name="net"))), entropy=0)
+    assert [control.net.name for control in plan.controls] == ["any", "net"]
+
+
+def fitting_to(layers: tuple[int, ...]) -> ControlNetCard:
+    return ControlNetCard(name="any", path=Path("any"), kind="depth", unet=replace(SHAPE, layers=layers), bytes=1)
+
+
+def test_a_broken_controlnet_is_no_model() -> None:
+    here = Inventory(HERE.models, (BrokenCard("canny", Path("canny"), "canny cannot be used.", "controlnet"),))
+    with pytest.raises(UnknownModel, match="model: 'canny' is not here"):
+        resolve(GenerationRequest(model="canny"), here, entropy=0)
+    with pytest.raises(UnknownModel, match=r"put a model folder into models/ of the data folder\.$"):
+        resolve(GenerationRequest(), replace(here, models=()), entropy=0)
+
+
+def test_a_unit_acts_at_the_steps_that_lie_wholly_in_its_range_and_at_one_at_least() -> None:
+    net = ControlNetCard(name="net", path=Path("net"), kind="depth", unet=SHAPE, bytes=1)
+    here = replace(HERE, controlnets=(net,))
+
+    def steps(scheduler: str, **fields: float) -> list[int]:
+        use = ControlUse(kind="depth", image="x", **fields)
+        plan = resolve(GenerationRequest(steps=5, scheduler=scheduler, controls=(use,)), here, entropy=0)
+        return [i for i in range(plan.evaluations) if plan.controls[0].acts(i, plan.evaluations)]
+
+    assert steps("Euler") == [0, 1, 2, 3, 4]
+    assert steps("Euler", start=0.2, end=0.8) == [1, 2, 3]
+    assert steps("Euler", start=0.3, end=0.7) == [2]
+    assert steps("Heun", start=0.5) == [5, 6, 7, 8]
+    assert steps("Euler", weight=0) == steps("Euler", weight=0, start=0.9) == []
+    with pytest.raises(InvalidRequest, match=r"controls\[0\]: from 0\.9 to 1 lies none of the 5 steps whole; widen it, or take more steps"):
+        steps("Euler", start=0.9)
+
+
 @given(requests)
 def test_resolving_the_concrete_request_changes_nothing(request: GenerationRequest) -> None:
     nets = tuple(ControlNetCard(name=kind, path=Path(kind), kind=kind, unet=SHAPE, bytes=1) for kind in ("sketch", "depth", "pose"))
@@ -56,7 +103,7 @@ def test_resolving_the_concrete_request_changes_nothing(request: GenerationReque
     try:
         plan = resolve(request.model_copy(update={"model": None, "controls": uses}), here, entropy=7)
     except InvalidRequest as error:
-        assert "multiple of 16" in str(error)
+        assert "multiple of 16" in str(error) or "widen it, or take more steps" in str(error)
         return
     assert resolve(plan.request, here, entropy=8) == plan
 

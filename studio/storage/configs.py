@@ -1,0 +1,53 @@
+"""Reads the small JSON files of model folders; what is wrong with one becomes a sentence."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from studio.errors import BrokenModel
+from studio.inventory import UnetShape
+
+
+def read_config(name: str, path: Path, *, shown: str) -> dict[str, Any]:
+    """Read a config file that is one JSON object.
+
+    Args:
+        name: what the folder is called.
+        path: the file.
+        shown: what the file is called in the sentence.
+
+    Raises:
+        BrokenModel: it is missing or damaged.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BrokenModel(f"{name} cannot be used: {shown} is missing; copy the model folder again.") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise BrokenModel(f"{name} cannot be used: {shown} is damaged; copy the model folder again.") from error
+    if not isinstance(data, dict):
+        raise BrokenModel(f"{name} cannot be used: {shown} is damaged; copy the model folder again.")
+    return data
+
+
+def unet_shape(config: Mapping[str, Any], *, pixels: int) -> UnetShape:
+    """Read the shape out of the config of a `UNet2DConditionModel` or a `ControlNetModel`; `pixels` is a side of a latent.
+
+    Raises:
+        KeyError, TypeError, ValueError: a field is missing or of another kind.
+    """
+    widths = tuple(map(int, config["block_out_channels"]))
+    layers = config.get("layers_per_block", 2)
+    return UnetShape(
+        latent_channels=int(config["in_channels"]),
+        widths=widths,
+        context_width=int(config["cross_attention_dim"]),
+        layers=tuple(map(int, layers)) if isinstance(layers, list) else (int(layers),) * len(widths),
+        pixels=pixels,
+    )
+
+
+def last_change(*paths: Path) -> float:
+    """Return when the newest of these files and folders changed; 0 when none is there."""
+    return max((path.stat().st_mtime for path in paths if path.exists()), default=0.0)
