@@ -42,6 +42,48 @@ def make_tiny_model(folder: Path, *, prediction_type: str = "epsilon", **unet_op
     return folder
 
 
+def make_tiny_controlnet(folder: Path, *, seed: int = 1, **options: Any) -> Path:
+    """Write a ControlNet folder for the tiny model and return it; random weights throughout, so that it acts.
+
+    Args:
+        folder: where to; made when missing. Its name tells the kind of map.
+        seed: the weights follow from it.
+        options: keywords over the ControlNet's config.
+    """
+    import torch
+    from diffusers import ControlNetModel
+
+    shared = ("block_out_channels", "layers_per_block", "down_block_types", "cross_attention_dim", "attention_head_dim", "norm_num_groups")
+    config = {**{key: _UNET[key] for key in shared}, "conditioning_embedding_out_channels": (8, 8, 16, 16)}
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        _randomised(ControlNetModel(**{**config, **options})).save_pretrained(folder)
+    return folder
+
+
+def make_tiny_adapter(folder: Path, *, seed: int = 1, **options: Any) -> Path:
+    """Write a T2I-Adapter folder for the tiny model with attention on its first level, and return it."""
+    import torch
+    from diffusers import T2IAdapter
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        config = {"channels": _UNET["block_out_channels"], "num_res_blocks": 1, **options}
+        _randomised(T2IAdapter(**config)).save_pretrained(folder)
+    return folder
+
+
+def _randomised(module: Any) -> Any:
+    """Give every layer that starts at zero weights that act."""
+    import torch
+
+    with torch.no_grad():
+        for weight in module.parameters():
+            if not weight.any():
+                weight.normal_(std=0.2)
+    return module
+
+
 _UNET: dict[str, Any] = {
     "sample_size": SIDE // 8,
     "block_out_channels": (16, 32),

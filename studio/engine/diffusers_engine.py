@@ -4,10 +4,12 @@ from collections.abc import Sequence
 
 from PIL import Image
 
+from studio.engine.controls import Resident
 from studio.engine.devices import choose_device, label, memory_explained, release
 from studio.engine.loader import LoadOptions, Model, load_model
 from studio.engine.runs import DiffusersRun, start_run
-from studio.errors import StudioError
+from studio.engine.units import make_unit
+from studio.errors import OutOfMemory, StudioError
 from studio.inventory import ModelCard
 from studio.plan import Plan
 from studio.ports import Progress
@@ -25,9 +27,10 @@ class DiffusersEngine:
         self._settings = settings
         self._device = choose_device(settings.device)
         self._model: Model | None = None
+        self._controls = Resident(self._device)
 
     def load(self, model: ModelCard, progress: Progress) -> None:
-        """Make a model ready; the one before is freed first, as two may not fit.
+        """Make a model ready; the one before is freed first, as two may not fit, and with it the ControlNets that do not fit the new one.
 
         Raises:
             StudioError: the sentence names the file that is missing, truncated or unsafe, or says what ran out.
@@ -35,30 +38,32 @@ class DiffusersEngine:
         if self._model is not None and self._model.card == model:
             return
         self._model = None
+        self._controls.keep_for(model.unet)
         release(self._device)
-        options = LoadOptions(self._device, self._settings.precision, self._settings.preview)
-        self._model = load_model(model, options, progress=progress)
+        self._model = self._read(model, progress)
+        self._controls.keep_in(self._model.placement.dtype)
 
     def prepare(self, plan: Plan, progress: Progress) -> None:
-        """Make the plan's ControlNets and LoRAs resident.
+        """Make the plan's ControlNets and LoRAs resident; ControlNets of weight 0 are not needed.
 
         Raises:
-            StudioError: another model is loaded, or a LoRA cannot be applied; all else stays as it was.
+            StudioError: another model is loaded, a file is damaged or does not fit, or memory ran out; all else stays as it was.
         """
-        if self._model is None or self._model.card != plan.model:
-            raise StudioError(f"{plan.model.name} is not loaded; load it first.")
-        self._model.adapters.make_ready(plan.loras, progress)
+        model = self._loaded(plan)
+        model.adapters.make_ready(plan.loras, progress)
+        self._controls.make_ready([control.net for control in plan.controls if control.use.weight], model, progress)
 
     def start(self, plan: Plan, maps: Sequence[Image.Image] = ()) -> DiffusersRun:
-        """Begin a run of a plan whose model is loaded.
+        """Begin a run of a prepared plan.
 
         Raises:
-            StudioError: another model is loaded, or memory ran out.
+            StudioError: another model is loaded, a ControlNet was not made ready, or memory ran out.
         """
-        if self._model is None or self._model.card != plan.model:
-            raise StudioError(f"{plan.model.name} is not loaded; load it first.")
+        model = self._loaded(plan)
         with memory_explained(self._device, doing="starting a picture"):
-            return start_run(self._model, plan)
+            given = [(control, drawn) for control, drawn in zip(plan.controls, maps, strict=True) if control.use.weight]
+            units = tuple(make_unit(control, self._controls.net(control.net), drawn) for control, drawn in given)
+            return start_run(model, plan, units=units)
 
     def rest(self) -> None:
         """Hand back freed memory; the model stays loaded."""
@@ -71,4 +76,20 @@ class DiffusersEngine:
     def close(self) -> None:
         """Free the device."""
         self._model = None
+        self._controls.clear()
         release(self._device)
+
+    def _read(self, model: ModelCard, progress: Progress) -> Model:
+        options = LoadOptions(self._device, self._settings.precision, self._settings.preview)
+        try:
+            return load_model(model, options, progress=progress)
+        except OutOfMemory:
+            if not len(self._controls):
+                raise
+            self._controls.clear()
+        return load_model(model, options, progress=progress)
+
+    def _loaded(self, plan: Plan) -> Model:
+        if self._model is None or self._model.card != plan.model:
+            raise StudioError(f"{plan.model.name} is not loaded; load it first.")
+        return self._model

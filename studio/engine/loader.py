@@ -70,7 +70,7 @@ def load_model(card: ModelCard, options: LoadOptions, *, progress: Progress) -> 
     """
     progress(0.0, "checking files")
     folder = inspect(card)
-    with memory_explained(options.device, doing=f"loading {card.name}"), _quiet():
+    with memory_explained(options.device, doing=f"loading {card.name}"), quiet():
         return _Reader(card, folder, options, progress).read()
 
 
@@ -89,7 +89,8 @@ class _Reader:
         text = self.part("text_encoder", CLIPTextModel, start=0.6).to(placement.device, placement.dtype)
         vae = self.part("vae", AutoencoderKL, start=0.75).to(placement.device, placement.vae_dtype)
         self.progress(0.85, "reading the tokenizer")
-        tokenizer = self.attempt("tokenizer", "vocab.json", lambda: CLIPTokenizer.from_pretrained(self.folder.path / "tokenizer"))
+        load = lambda: CLIPTokenizer.from_pretrained(self.folder.path / "tokenizer")  # noqa: E731
+        tokenizer = _attempt(self.card.name, "tokenizer/vocab.json", load)
         self.progress(0.9, "fitting previews")
         previewer = PREVIEWERS[self.options.preview](vae, self.preview_decoder(placement))
         self.progress(1.0, "ready")
@@ -101,39 +102,54 @@ class _Reader:
         """Read one module, in the number format of its file."""
         self.progress(start, f"reading the {part.replace('_', ' ')}")
         weights = self.folder.weights[part]
-        return self.module(weights.folder, kind, variant=weights.variant)
+        return read_module(self.card.name, weights.folder, kind, variant=weights.variant)
 
     def preview_decoder(self, placement: Placement) -> Any | None:
         folder = self.folder.path / PREVIEW_DECODER
         if self.options.preview != "decoder" or not folder.is_dir():
             return None
         weights = inspect_weights(self.card.name, folder, stem="diffusion_pytorch_model")
-        return self.module(folder, AutoencoderTiny, variant=weights.variant).to(placement.device, placement.vae_dtype)
+        module = read_module(self.card.name, folder, AutoencoderTiny, variant=weights.variant)
+        return module.to(placement.device, placement.vae_dtype)
 
-    def module(self, folder: Path, kind: Any, *, variant: str) -> Any:
-        def load() -> tuple[Any, dict[str, Any]]:
-            options: dict[str, Any] = {"use_safetensors": True, "local_files_only": True, "output_loading_info": True}
-            module, info = kind.from_pretrained(folder, variant=variant or None, dtype="auto", **options)
-            return module, info
 
-        with _READING:
-            module, info = self.attempt(folder.name, "config.json", load)
-        missing = sorted(info["missing_keys"])
-        if missing:
-            raise BrokenModel(
-                f"{self.card.name} cannot be used: {folder.name} lacks {len(missing)} weights that its config.json asks for, "
-                f"such as {missing[0]}; copy the model folder again."
-            )
-        return module.eval().requires_grad_(False)
+def read_module(name: str, folder: Path, kind: Any, *, variant: str) -> Any:
+    """Read one module from its folder, in the number format of its file; frozen, in evaluation mode.
 
-    def attempt(self, part: str, file: str, load: Callable[[], Any]) -> Any:
-        try:
-            return load()
-        except Exception as error:
-            # The libraries raise whatever comes to hand, bare Exceptions too, when files do not fit their config.
-            if is_out_of_memory(error):
-                raise
-            raise BrokenModel(f"{self.card.name} cannot be used: {part}/{file} does not fit its files ({_brief(error)}).") from error
+    Args:
+        name: what the model is called in sentences.
+        folder: its config.json and weights, checked before.
+        kind: a diffusers or transformers class.
+        variant: the variant in the file names; may be empty.
+
+    Raises:
+        BrokenModel: the weights do not fit the config.
+    """
+
+    def load() -> tuple[Any, dict[str, Any]]:
+        options: dict[str, Any] = {"use_safetensors": True, "local_files_only": True, "output_loading_info": True}
+        module, info = kind.from_pretrained(folder, variant=variant or None, dtype="auto", **options)
+        return module, info
+
+    with _READING:
+        module, info = _attempt(name, f"{folder.name}/config.json", load)
+    missing = sorted(info["missing_keys"])
+    if missing:
+        raise BrokenModel(
+            f"{name} cannot be used: {folder.name} lacks {len(missing)} weights that its config.json asks for, "
+            f"such as {missing[0]}; copy the model folder again."
+        )
+    return module.eval().requires_grad_(False)
+
+
+def _attempt(name: str, file: str, load: Callable[[], Any]) -> Any:
+    try:
+        return load()
+    except Exception as error:
+        # The libraries raise whatever comes to hand, bare Exceptions too, when files do not fit their config.
+        if is_out_of_memory(error):
+            raise
+        raise BrokenModel(f"{name} cannot be used: {file} does not fit its files ({_brief(error)}).") from error
 
 
 def _brief(error: Exception) -> str:
@@ -142,7 +158,7 @@ def _brief(error: Exception) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the libraries' progress bars and tables out of the terminal while a model is read, and put them back."""
     levels = diffusers.utils.logging.get_verbosity(), transformers.utils.logging.get_verbosity()
     diffusers.utils.logging.set_verbosity_error()

@@ -15,6 +15,7 @@ from studio.engine.devices import memory_explained
 from studio.engine.estimate import Blend, blend
 from studio.engine.loader import Model
 from studio.engine.previews import fetch_estimate
+from studio.engine.units import Rows, Unit, residuals
 from studio.errors import StudioError
 from studio.plan import Plan
 
@@ -39,6 +40,7 @@ class DiffusersRun:
         timesteps: one 0-d tensor per model evaluation; `training_steps` the same as numbers.
         arguments: keywords of every scheduler step, among them this run's generators.
         loras: what hangs on the U-Net while this run is stepped.
+        units: its ControlNet units.
     """
 
     model: Model
@@ -51,6 +53,7 @@ class DiffusersRun:
     training_steps: list[float]
     arguments: dict[str, Any]
     loras: Selection = NO_LORAS
+    units: tuple[Unit, ...] = ()
     index: int = 0
     latest: Latest | None = None
 
@@ -113,8 +116,9 @@ class DiffusersRun:
         rows = torch.cat([self.latents] * 2) if self.guided else self.latents
         rows = self.scheduler.scale_model_input(rows, timestep).to(dtype)
         self.model.adapters.unet.hang(self.loras.unet)
+        steering = residuals(self.units, Rows(rows, timestep, self.embeddings, self.guided), index=self.index, total=self.total)
         answer: torch.Tensor = self.model.unet(
-            rows, timestep, encoder_hidden_states=self.embeddings, timestep_cond=self.condition, return_dict=False
+            rows, timestep, encoder_hidden_states=self.embeddings, timestep_cond=self.condition, return_dict=False, **steering
         )[0]
         # Steps are small differences of large numbers, so they are taken in float32 whatever the model runs in.
         answer = answer.float()
@@ -129,7 +133,7 @@ class DiffusersRun:
         self.index += 1
 
 
-def start_run(model: Model, plan: Plan) -> DiffusersRun:
+def start_run(model: Model, plan: Plan, *, units: tuple[Unit, ...] = ()) -> DiffusersRun:
     """Begin a run: encode the prompts, draw the first noise, set the scheduler up."""
     device, request = model.placement.device, plan.request
     scheduler = sampling.make_scheduler(model.scheduler_config, plan.scheduler, seeds=plan.seeds)
@@ -153,6 +157,7 @@ def start_run(model: Model, plan: Plan) -> DiffusersRun:
         training_steps=[float(value) for value in torch.stack(timesteps).cpu()],
         arguments=sampling.step_arguments(scheduler, plan.scheduler, generators),
         loras=loras,
+        units=units,
     )
 
 

@@ -1,8 +1,10 @@
 """Short ways to plan and drive runs in the engine's tests."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+from PIL import Image
 
 from studio.engine.diffusers_engine import DiffusersEngine
 from studio.engine.runs import DiffusersRun
@@ -19,6 +21,17 @@ def plan_of(card: ModelCard, **fields: Any) -> Plan:
 def run_of(engine: DiffusersEngine, card: ModelCard, **fields: Any) -> DiffusersRun:
     """Begin a run."""
     return engine.start(plan_of(card, **fields))
+
+
+def nothing(fraction: float, message: str) -> None:
+    """Hear progress and say nothing."""
+
+
+def controlled_run(engine: DiffusersEngine, inventory: Inventory, maps: Sequence[Image.Image], **fields: Any) -> DiffusersRun:
+    """Plan a request with control units on the first model, make it ready and begin it."""
+    plan = resolve(GenerationRequest(**{"prompt": "a red cat", "seed": 11, "steps": 4, **fields}), inventory, entropy=0)
+    engine.prepare(plan, nothing)
+    return engine.start(plan, maps)
 
 
 def latents_of(run: DiffusersRun) -> torch.Tensor:
