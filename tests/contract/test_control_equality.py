@@ -90,7 +90,7 @@ def stock(place: Place, *uses: ControlUse, scheduler: str = "PLMS", **fields: An
     pipeline.set_progress_bar_config(disable=True)
     row = TABLE[scheduler]
     pipeline.scheduler = getattr(diffusers, row.class_name).from_config(copy.deepcopy(pipeline.scheduler.config), **row.options)
-    each = {
+    each: dict[str, list[Any]] = {
         "image": [MAPS[use.image] for use in uses],
         "controlnet_conditioning_scale": [use.weight for use in uses],
         "control_guidance_start": [use.start for use in uses],
@@ -206,7 +206,7 @@ class AdapterPlace(Place):
 @pytest.fixture(scope="module")
 def adapters(tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> Iterator[AdapterPlace]:
     root = tmp_path_factory.mktemp("adapters")
-    blocks = {"down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"), "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D")}
+    blocks: dict[str, Any] = {"down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"), "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D")}
     card = describe("Attentive", make_tiny_model(root / "model", **blocks))
     make_tiny_adapter(root / "canny", seed=1, in_channels=1)
     make_tiny_adapter(root / "depth", seed=2)
