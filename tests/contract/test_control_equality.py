@@ -206,7 +206,10 @@ class AdapterPlace(Place):
 @pytest.fixture(scope="module")
 def adapters(tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> Iterator[AdapterPlace]:
     root = tmp_path_factory.mktemp("adapters")
-    blocks: dict[str, Any] = {"down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"), "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D")}
+    blocks: dict[str, Any] = {
+        "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
+        "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
+    }
     card = describe("Attentive", make_tiny_model(root / "model", **blocks))
     make_tiny_adapter(root / "canny", seed=1, in_channels=1)
     make_tiny_adapter(root / "depth", seed=2)
