@@ -5,6 +5,7 @@ import io
 import math
 from collections.abc import Sequence
 
+import numpy as np
 from PIL import Image
 
 
@@ -39,3 +40,10 @@ def content_key(picture: Image.Image) -> str:
     """
     width, height = picture.size
     return hashlib.sha256(f"{picture.mode} {width} {height} ".encode() + picture.tobytes()).hexdigest()
+
+
+def eight_bit(picture: Image.Image) -> Image.Image:
+    """Return a picture of mode L, RGB or I;16 as RGB."""
+    if picture.mode == "I;16":
+        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    return picture.convert("RGB")

@@ -1,10 +1,12 @@
 """A studio on the fake engine with its page served on a free port, for the tests of the page and of the endpoint."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from studio.control.annotator import ControlAnnotator
 from studio.engine.fake import FakeEngine, fake_parts
 from studio.service import Studio
 from studio.settings import Settings
@@ -24,7 +26,8 @@ class Served:
 def served(studio: Studio, settings: Settings) -> Iterator[Served]:
     """Open a studio and serve its page."""
     with studio.open():
-        server = serve(studio, settings, port=17860)
+        # Test runs side by side begin to look in different places, so that they do not reach for the same port at once.
+        server = serve(studio, settings, port=17860 + os.getpid() % 1000 * 10)
         try:
             yield Served(studio, server.address, settings.data_dir)
         finally:
@@ -34,6 +37,7 @@ def served(studio: Studio, settings: Settings) -> Iterator[Served]:
 @contextmanager
 def served_fake(data_dir: Path, *, step_seconds: float) -> Iterator[Served]:
     """Serve the page over the fake engine; one step takes `step_seconds`."""
-    studio = Studio(lambda: FakeEngine(step_seconds=step_seconds), fake_parts())
+    parts = replace(fake_parts(), annotator=ControlAnnotator())
+    studio = Studio(lambda: FakeEngine(step_seconds=step_seconds), parts)
     with served(studio, Settings(data_dir=data_dir, engine="fake")) as page:
         yield page

@@ -12,7 +12,7 @@ from studio.control import agreement, plain
 from studio.control.given import given_map, ranged, rgb
 from studio.events import Agreement
 from studio.fit import cut, lay, place
-from studio.images import content_key
+from studio.images import content_key, eight_bit
 from studio.ports import MEASURES, Offer, Progress
 from studio.request import ControlUse
 
@@ -95,10 +95,3 @@ class KeptMaps:
 
 def _bytes(picture: Image.Image) -> int:
     return picture.width * picture.height * 3
-
-
-def eight_bit(picture: Image.Image) -> Image.Image:
-    """Return a picture of mode L, RGB or I;16 as RGB."""
-    if picture.mode == "I;16":
-        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
-    return picture.convert("RGB")

@@ -2,14 +2,21 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
+from PIL import Image
+
+from studio import intake
 from studio.errors import InvalidRequest, Stopped, StudioError
+from studio.events import Finished
 from studio.inventory import Inventory
+from studio.ports import Offer
 from studio.request import GenerationRequest, info
 from studio.service import Studio
 from studio.ui import pictures
+
+MAX_TICKET = 64
 
 
 @dataclass
@@ -27,19 +34,13 @@ class Ticket:
         self.fraction, self.message = fraction, message
 
 
-def server_functions(studio: Studio) -> list[Callable[[Any], Any]]:
-    """Return what the section's script calls. Each answers nonsense with one sentence under `error`."""
+def map_functions(studio: Studio) -> list[Callable[[Any], Any]]:
+    """Return what makes maps. Each map has a ticket while it is made, by which the page follows and cancels it."""
     tickets: dict[str, Ticket] = {}
-
-    async def keep(sent: Any) -> dict[str, Any]:
-        return await asyncio.to_thread(answered, lambda: kept(studio, sent))
-
-    async def thumbnail(key: Any) -> dict[str, Any]:
-        return await asyncio.to_thread(answered, lambda: {"picture": pictures.shown(found(studio, key))})
 
     async def annotate(asked: Any) -> dict[str, Any]:
         match asked:
-            case [dict() as use, [width, height], str(name)] if len(name) <= 64:
+            case [dict() as use, [width, height], str(name)] if len(name) <= MAX_TICKET:
                 ticket = tickets.setdefault(name, Ticket())
             case _:
                 return {"error": "This page did not ask properly; reload it."}
@@ -56,13 +57,28 @@ def server_functions(studio: Studio) -> list[Callable[[Any], Any]]:
         if isinstance(name, str) and (ticket := tickets.get(name)):
             ticket.unwanted = True
 
+    return [annotate, progress, cancel]
+
+
+def server_functions(studio: Studio) -> list[Callable[[Any], Any]]:
+    """Return what the section's script calls. Each answers nonsense with one sentence under `error`, or with nothing."""
+
+    async def keep(asked: Any) -> dict[str, Any]:
+        return await asyncio.to_thread(answered, lambda: kept(studio, asked))
+
+    async def reuse(asked: Any) -> dict[str, Any]:
+        return await asyncio.to_thread(answered, lambda: reused(studio, asked))
+
+    async def thumbnail(key: Any) -> dict[str, Any]:
+        return await asyncio.to_thread(answered, lambda: {"picture": pictures.shown(found(studio, key))})
+
     def kinds(model: Any) -> dict[str, Any]:
         return control_kinds(studio.inventory(), model)
 
     def preprocessors(kind: Any) -> list[dict[str, Any]]:
-        return preprocessor_rows(studio, kind)
+        return [preprocessor_row(offer, kind) for offer in studio.preprocessors(kind)] if isinstance(kind, str) else []
 
-    return [keep, thumbnail, annotate, progress, cancel, kinds, preprocessors]
+    return [keep, reuse, thumbnail, kinds, preprocessors, *map_functions(studio)]
 
 
 def answered(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -73,13 +89,37 @@ def answered(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return {"error": f"{error} {error.hint}".strip()}
 
 
-def kept(studio: Studio, sent: Any) -> dict[str, Any]:
-    """Keep a picture that came as a `data:` address; the page gets its hash and a small copy."""
-    picture = pictures.read(sent)
-    return {"image": studio.keep(picture), "picture": pictures.shown(picture)}
+def kept(studio: Studio, asked: Any) -> dict[str, Any]:
+    """Keep a picture for a unit; `asked` is [`data:` address, kind]."""
+    match asked:
+        case [str(address), str(kind)]:
+            return given(studio, intake.decode(address, kind=kind), kind)
+        case _:
+            raise InvalidRequest("That is no picture; give a PNG, JPEG or WebP file.")
 
 
-def found(studio: Studio, key: Any) -> Any:
+def given(studio: Studio, taken: intake.Taken, kind: str) -> dict[str, Any]:
+    """Keep a picture; the page gets its hash, a small copy, what was changed about it, and the preprocessor that suits it."""
+    offers = studio.preprocessors(kind)
+    return {
+        "image": studio.keep(taken.picture),
+        "picture": pictures.shown(taken.picture),
+        "notes": "; ".join(taken.notes),
+        "preprocessor": pictures.suggested(taken.picture, kind, offers) if offers else "none",
+    }
+
+
+def reused(studio: Studio, asked: Any) -> dict[str, Any]:
+    """Keep a finished picture for a unit; `asked` is [job, index, kind]."""
+    match asked:
+        case [str(job_id), int(index), str(kind)] if job := studio.job(job_id):
+            finished = job.state().terminal
+            if isinstance(finished, Finished) and 0 <= index < len(finished.images):
+                return given(studio, intake.Taken(finished.images[index]), kind)
+    raise InvalidRequest("The picture is no longer kept; make it again with its seed.")
+
+
+def found(studio: Studio, key: Any) -> Image.Image:
     """Return the kept picture of a hash.
 
     Raises:
@@ -119,6 +159,14 @@ def control_kinds(inventory: Inventory, model: Any) -> dict[str, Any]:
     return answer
 
 
-def preprocessor_rows(studio: Studio, kind: Any) -> list[dict[str, Any]]:
-    """Return the preprocessors of a kind as the picker shows them, the one that takes the picture as it is first."""
-    return [{"name": "none", "title": "None", "description": "The picture is a map already.", "reason": "", "size": "", "settings": []}]
+def preprocessor_row(offer: Offer, kind: str) -> dict[str, Any]:
+    """Return a preprocessor as the picker shows it."""
+    row = offer.row
+    return {
+        "name": row.name,
+        "title": row.label,
+        "description": ". ".join(part[:1].upper() + part[1:] for part in (row.description, row.note) if part) + ".",
+        "state": offer.state,
+        "says": offer.says,
+        "settings": [asdict(setting) for setting in row.offered(kind)],
+    }

@@ -1,42 +1,54 @@
-"""Pictures on their way from the browser and back: read from `data:` addresses, and shown small."""
+"""Pictures on their way from the browser and back: shown small, and given the preprocessor that most likely suits them."""
 
 import base64
-import binascii
-import io
-from typing import Any
+from collections.abc import Sequence
 
-from PIL import Image, UnidentifiedImageError
+import numpy as np
+from PIL import Image
 
-from studio.errors import InvalidRequest
-from studio.images import jpeg_bytes
+from studio.images import eight_bit, jpeg_bytes
+from studio.ports import Offer
 
-MAX_PIXELS = 64 * 1024 * 1024
 SHOWN_SIDE = 512
+# Enough to tell a drawing from a photograph.
+LOOKED_AT = 256
 
 
-def read(sent: Any) -> Image.Image:
-    """Return the picture in a `data:` address, as the browser sent it.
-
-    Raises:
-        InvalidRequest: one sentence; it is no address, no picture, damaged or too large.
-    """
-    if not isinstance(sent, str) or not sent.startswith("data:") or "," not in sent:
-        raise InvalidRequest("That is no picture; give a PNG, JPEG or WebP file.")
-    try:
-        content = base64.b64decode(sent.partition(",")[2], validate=True)
-        with Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "WEBP")) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
-                raise InvalidRequest(f"The picture is {picture.width} x {picture.height}, which is too large; make it smaller.")
-            picture.load()
-            return picture.convert("RGB")
-    except UnidentifiedImageError:
-        raise InvalidRequest("That is no picture; give a PNG, JPEG or WebP file.") from None
-    except (binascii.Error, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        raise InvalidRequest("The picture is damaged; save it again.") from None
-
-
-def shown(picture: Image.Image) -> str:
-    """Return a picture as a `data:` address, its longer side at most 512 pixels."""
-    small = picture.convert("RGB")
-    small.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
+def shown(picture: Image.Image, *, side: int = SHOWN_SIDE) -> str:
+    """Return a picture as a `data:` address, its longer side at most `side` pixels."""
+    small = eight_bit(picture)
+    small.thumbnail((side, side))
     return "data:image/jpeg;base64," + base64.b64encode(jpeg_bytes(small, quality=90)).decode()
+
+
+def suggested(picture: Image.Image, kind: str, offers: Sequence[Offer]) -> str:
+    """Return the preprocessor that most likely makes the wanted map of a picture: `none` where it looks like a map already.
+
+    Args:
+        picture: mode L, I;16 or RGB.
+        kind: `sketch`, `depth` or `pose`.
+        offers: the kind's preprocessors in the picker's order, the one that takes the picture as it is first.
+    """
+    first, *others = [offer.row.name for offer in offers]
+    if not others or is_map(picture, kind):
+        return first
+    # Edges need no weights; what estimates depth or a pose does.
+    trained = [offer for offer in offers if offer.row.sources]
+    if kind == "sketch":
+        return others[0]
+    ready = [offer.row.name for offer in trained if offer.state == "ready"]
+    return next(iter([*ready, *(offer.row.name for offer in trained)]), first)
+
+
+def is_map(picture: Image.Image, kind: str) -> bool:
+    """Whether a picture looks like a map: lines in black and white, shades of grey for depth, colours on black for a pose."""
+    small = eight_bit(picture)
+    small.thumbnail((LOOKED_AT, LOOKED_AT), Image.Resampling.NEAREST)
+    pixels = np.asarray(small).astype(np.int16)
+    colourful = float((np.ptp(pixels, axis=2) > 24).mean())
+    bright = pixels.mean(axis=2)
+    if kind == "sketch":
+        return colourful < 0.02 and float(((bright < 48) | (bright > 207)).mean()) > 0.85
+    if kind == "depth":
+        return colourful < 0.02
+    return float((bright < 16).mean()) > 0.6

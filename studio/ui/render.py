@@ -5,7 +5,7 @@ from typing import Any
 
 from PIL import Image
 
-from studio.events import Cancelled, Failed, Finished, Loading, Step, Terminal
+from studio.events import Agreement, Annotated, Cancelled, Failed, Finished, Loading, Step, Terminal
 from studio.images import jpeg_bytes, sheet_columns
 from studio.jobs import Job, JobState
 
@@ -36,6 +36,7 @@ def view(job: Job, *, seen: int, waiting: int) -> dict[str, Any]:
         "preview": data_uri(preview.jpeg) if preview and not isinstance(state.terminal, Finished) else "",
         "badge": badge(state),
         "place": place(state, waiting=waiting),
+        "units": [_unit(job, made) for made in state.maps],
         "fraction": fraction(state),
         "left": headline(state, waiting=waiting),
         "right": pace(state),
@@ -146,6 +147,21 @@ def spoken(state: JobState) -> str:
             return "Stopped."
         case None:
             return "Generating." if state.step else "Waiting."
+
+
+def _unit(job: Job, made: Annotated) -> dict[str, Any]:
+    """Return a ControlNet unit as the stage shows it, with how well each picture follows it."""
+    use, terminal = job.plan.controls[made.unit].use, job.state().terminal
+    scores = terminal.agreements if isinstance(terminal, Finished) else ()
+    return {"kind": use.kind, "weight": use.weight, "agreements": [_agreement(units[made.unit]) for units in scores]}
+
+
+def _agreement(score: Agreement) -> dict[str, str]:
+    """Say how well a picture follows a map, such as "follows closely, F1 0.86"; empty where it could not be measured."""
+    if score.value is None:
+        return {"text": "", "note": score.note}
+    shown = {"edges": f"F1 {score.value:.2f}", "depth": f"rank {score.value:.2f}", "joints": f"{100 * score.value:.0f} % off"}
+    return {"text": f"{score.word}, {shown[score.measure]}", "note": score.note}
 
 
 def _loading(event: Loading) -> str:

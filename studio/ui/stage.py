@@ -5,7 +5,7 @@ import base64
 import re
 import secrets
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 import gradio as gr
 
@@ -13,14 +13,19 @@ from studio import metadata
 from studio.errors import InvalidRequest, StudioError
 from studio.events import Finished
 from studio.jobs import Job
+from studio.request import info
 from studio.service import Studio
-from studio.ui import widgets
+from studio.ui import pictures, widgets
 from studio.ui.form import Form
 from studio.ui.render import view
 
 LOOK_EVERY = 0.02
 ANSWER_WITHIN = 5.0
 RECALLED = 24
+MAP_SIDE = 1024
+_KINDS = "".join(
+    f'<button type="button" data-kind="{kind}">{kind.capitalize()}</button>' for kind in get_args(info("controls.kind").annotation)
+)
 _VISITOR = re.compile(r"[A-Za-z0-9_-]{16,64}")
 _STAGE = """
 <section class="stage" data-part="stage" data-phase="empty" aria-label="Picture">
@@ -31,6 +36,10 @@ _STAGE = """
       </div>
       <div class="final" data-part="final" hidden></div>
       <img class="preview" data-part="preview" alt="" hidden>
+      <div class="proof" data-part="proof" hidden>
+        <img data-part="proof-map" alt=""><i></i>
+        <input type="range" data-part="proof-slider" min="0" max="100" step="1" value="50" aria-label="Between map and picture">
+      </div>
       <span class="badge" data-part="badge" hidden></span>
     </div>
   </div>
@@ -46,6 +55,9 @@ _STAGE = """
   </div>
   <div class="strip" data-part="strip" role="group" aria-label="Your pictures" inert></div>
   <div class="tools" data-part="tools" inert>
+    <span class="units" data-part="units"></span>
+    <button type="button" class="tool" data-part="use-as-button" popovertarget="use-as">Use as control</button>
+    <div id="use-as" class="menu" data-part="use-as" popover>{kinds}</div>
     <button type="button" class="tool" data-part="download">Download</button>
     <button type="button" class="tool" data-part="reuse">Reuse seed</button>
   </div>
@@ -57,7 +69,7 @@ _STAGE = """
 def stage(studio: Studio) -> gr.HTML:
     """Place the stage. What it sends is `{"visitor": ...}`, what it is given is the answer of `submit`."""
     return widgets.html(
-        _STAGE,
+        _STAGE.format(kinds=_KINDS),
         script="stage",
         server_functions=server_functions(studio),
         elem_id="stage",
@@ -102,11 +114,18 @@ def server_functions(studio: Studio) -> list[Callable[[Any], Any]]:
             case _:
                 return None
 
+    def unit_map(asked: Any) -> dict[str, str] | None:
+        match asked:
+            case [str(job_id), int(unit)] if (job := studio.job(job_id)) and 0 <= unit < len(job.state().maps):
+                return {"map": pictures.shown(job.state().maps[unit].map, side=MAP_SIDE)}
+            case _:
+                return None
+
     def stop_job(job_id: Any) -> None:
         if isinstance(job_id, str) and (job := studio.job(job_id)):
             studio.stop(job)
 
-    return [poll, mine, picture, stop_job]
+    return [poll, mine, picture, unit_map, stop_job]
 
 
 def png(job: Job, index: int) -> dict[str, str] | None:

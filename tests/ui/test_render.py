@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from studio.engine.fake import CARD
-from studio.events import Cancelled, Event, Failed, Finished, Loading, Preview, Queued, Started, Step
+from studio.engine.fake import CARD, CONTROLNETS
+from studio.events import Agreement, Annotated, Cancelled, Event, Failed, Finished, Loading, Preview, Queued, Started, Step
 from studio.inventory import Inventory
 from studio.jobs import Job
 from studio.plan import resolve
-from studio.request import GenerationRequest
+from studio.request import ControlUse, GenerationRequest
 from studio.ui.panels.header import loading_state
 from studio.ui.render import duration, speed, view
 
@@ -84,3 +84,14 @@ def test_loading_in_the_header() -> None:
     assert loading_state(Loading(job_id="", model="Mini", fraction=1, message="ready"))["state"] == "ready"
     failed = loading_state(Failed(job_id="", message="unet is missing.", hint="Copy it again."))
     assert (failed["state"], failed["loading"]) == ("failed", "unet is missing. Copy it again.")
+
+
+def test_agreement_is_told_per_unit_and_picture() -> None:
+    use = ControlUse(kind="sketch", image="a" * 64, weight=0.5)
+    plan = resolve(GenerationRequest(controls=(use,), batch_size=2), Inventory((CARD,), controlnets=CONTROLNETS), entropy=0)
+    made = Image.new("RGB", (64, 64))
+    scores = (Agreement("edges", 0.861, "follows closely", "Of the map."),), (Agreement("edges", None, "", "Nothing is drawn."),)
+    finished = Finished(job_id="", images=(made, made), requests=tuple(plan.picture_requests()), seconds=1, agreements=scores)
+    told = shown(Job(plan, visitor="someone"), Annotated(job_id="", unit=0, map=made), finished)["units"]
+    texts = [{"text": "follows closely, F1 0.86", "note": "Of the map."}, {"text": "", "note": "Nothing is drawn."}]
+    assert told == [{"kind": "sketch", "weight": 0.5, "agreements": texts}]

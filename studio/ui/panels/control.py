@@ -9,6 +9,7 @@ from studio.request import MAX_CONTROLS, ControlUse, info, limits
 from studio.service import Studio
 from studio.ui import maps, widgets
 from studio.ui.form import Form
+from studio.ui.panels.drawing import depth_editor, sketch_editor
 from studio.ui.panels.editor import Editor
 from studio.ui.panels.pose import pose_editor
 
@@ -17,7 +18,7 @@ KINDS = get_args(info("controls.kind").annotation)
 
 def editors(studio: Studio) -> tuple[Editor, ...]:
     """Return the tools that make a unit's picture on the page, at most one a kind."""
-    return (pose_editor(studio),)
+    return (sketch_editor(), depth_editor(), pose_editor(studio))
 
 
 def control_panel(form: Form, studio: Studio) -> None:
@@ -86,6 +87,7 @@ _DROP = """
 <div class="drop" data-part="drop">
   <img data-part="source" alt="" hidden>
   <p data-part="drop-text">Drop a picture, paste it, or <button type="button" class="link" data-part="choose">choose a file</button></p>
+  <p class="help" data-part="source-note" hidden></p>
   <input type="file" accept="image/*" data-part="file" aria-label="Picture file" hidden>
 </div>
 <div class="field" data-part="preprocessor-field">
@@ -93,7 +95,7 @@ _DROP = """
   <select id="control-preprocessor" data-part="preprocessor" aria-describedby="control-preprocessor-note"></select>
   <p class="help" id="control-preprocessor-note" data-part="preprocessor-note"></p>
 </div>
-<div class="pair wrap" data-part="preprocessor-settings"></div>
+<div class="settings" data-part="preprocessor-settings"></div>
 """
 _MAP = """
 <div class="map" data-part="map" hidden>
@@ -102,6 +104,7 @@ _MAP = """
     <b>Map</b><span data-part="map-text" role="status"></span>
     <div class="track" data-part="map-track" hidden><span data-part="map-bar"></span></div>
     <button type="button" class="link" data-part="map-cancel" hidden>Cancel</button>
+    <button type="button" class="small-button" data-part="map-agree" hidden>Fetch and make the map</button>
   </div>
 </div>
 <p class="warning" data-part="map-error" role="alert" hidden></p>

@@ -12,10 +12,8 @@ studio.controlEditors = {};
 
 studio.control = ({ element, props, server }) => {
   const find = (part) => [...element.querySelectorAll(`[data-part="${part}"]`)].find((node) => !node.closest("[data-editor]"));
-  const SETTINGS = Object.keys(props.blank);
-  const newId = () => Array.from(crypto.getRandomValues(new Uint8Array(6)), (byte) => byte.toString(16).padStart(2, "0")).join("");
   // `drawn` and `given` are hashes of pictures made here and brought along; `by` says which of them counts.
-  const newUnit = (kind) => ({ id: newId(), kind, on: false, touched: false, by: editors[kind] ? "editor" : "picture", drawn: null, given: null, use: structuredClone(props.blank) });
+  const newUnit = (kind) => ({ id: studio.newId(), kind, on: false, touched: false, by: editors[kind] ? "editor" : "picture", drawn: null, given: null, use: structuredClone(props.blank) });
 
   const editors = {};
   const kept = studio.recall("control", null);
@@ -25,7 +23,6 @@ studio.control = ({ element, props, server }) => {
   let frame = null;
   let nets = null; // kind -> {nets, reason}; null until the model is known
   let published = null;
-  const rows = {}; // kind -> preprocessors
 
   const mine = (wanted) => units.filter((unit) => unit.kind === wanted);
   const shown = () => mine(kind).find((unit) => unit.id === chosen[kind]) ?? mine(kind)[0];
@@ -84,7 +81,7 @@ studio.control = ({ element, props, server }) => {
     turns.set(unit.id, turn);
     const own = studio.recall(`control-${unit.id}`, null);
     const drawing = own === null || !frame ? null : await editors[unit.kind].render(own, frame);
-    const answer = typeof drawing === "string" ? await studio.ask(server.keep, drawing) : drawing ?? { image: null };
+    const answer = typeof drawing === "string" ? await studio.ask(server.keep, [drawing, unit.kind]) : drawing ?? { image: null };
     if (turns.get(unit.id) !== turn || !units.includes(unit)) return;
     complain(unit, answer.error ?? "");
     if (!answer.error) gotPicture(unit, "editor", answer.image);
@@ -108,47 +105,6 @@ studio.control = ({ element, props, server }) => {
     timers.set(unit.id, entry);
   }
 
-  const asAddress = (blob) => new Promise((done, failed) => {
-    const reader = new FileReader();
-    reader.addEventListener("load", () => done(reader.result));
-    reader.addEventListener("error", () => failed(reader.error));
-    reader.readAsDataURL(blob);
-  });
-
-  // A file goes as it is, because a browser's canvas would cut a 16-bit depth map down; only large photos are made smaller here.
-  const LARGEST_FILE = 8_000_000, SMALLER_SIDE = 2048;
-  async function smaller(file) {
-    const bitmap = await createImageBitmap(file);
-    const scale = Math.min(1, SMALLER_SIDE / Math.max(bitmap.width, bitmap.height));
-    const canvas = new OffscreenCanvas(Math.max(1, Math.round(bitmap.width * scale)), Math.max(1, Math.round(bitmap.height * scale)));
-    canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-    bitmap.close();
-    return canvas.convertToBlob({ type: "image/jpeg", quality: 0.92 });
-  }
-
-  async function give(unit, file) {
-    complain(unit, "");
-    let blob = file;
-    if (file.size > LARGEST_FILE) {
-      blob = await smaller(file).catch(() => null);
-      if (!blob) return complain(unit, "The file is too large and no picture that this browser can read; give a smaller one.");
-    }
-    const answer = await studio.ask(server.keep, await asAddress(blob));
-    if (answer.error) return complain(unit, answer.error);
-    unit.by = "picture";
-    thumbnails.set(answer.image, answer.picture);
-    gotPicture(unit, "picture", answer.image);
-  }
-
-  const bring = (file) => {
-    const unit = shown();
-    studio.settle(give(unit, file).catch((error) => {
-      console.warn("studio: a picture could not be kept", error);
-      complain(unit, "The studio does not answer; give the picture again.");
-    }));
-  };
-
-  // ---- the map ----
   const problems = new Map(); // unit id -> sentence
   function complain(unit, sentence) {
     problems.set(unit.id, sentence);
@@ -160,70 +116,9 @@ studio.control = ({ element, props, server }) => {
     find("map-error").hidden = !sentence;
   }
 
-  const thumbnails = new Map(); // hash -> data address
-  const maps = new Map(); // what was asked -> data address
-  let asked = ""; // the newest map that was asked for
-  let ticket = "";
-  const size = () => (frame ? [frame.width, frame.height] : null);
-
-  async function showMap(unit) {
-    const image = imageOf(unit);
-    find("map").hidden = !image || !frame;
-    if (!image || !frame) { asked = ""; return; }
-    // Weight, span and mode do not change a map.
-    const use = { kind: unit.kind, image, preprocessor: useOf(unit).preprocessor, settings: useOf(unit).settings, fit: unit.use.fit };
-    const key = JSON.stringify([use, size()]);
-    if (key === asked) return;
-    asked = key;
-    if (ticket) studio.ask(server.cancel, ticket).catch(() => {});
-    ticket = "";
-    if (maps.has(key)) return putMap(unit, maps.get(key));
-    const mineTicket = (ticket = newId());
-    find("map-text").textContent = "is being made";
-    watchProgress(mineTicket);
-    try {
-      const answer = await studio.ask(server.annotate, [use, size(), mineTicket]);
-      if (asked !== key) return;
-      if (!answer.error) {
-        maps.set(key, answer.map);
-        if (maps.size > 24) maps.delete(maps.keys().next().value);
-      }
-      putMap(unit, answer.map ?? "");
-      complain(unit, answer.error);
-    } catch (error) {
-      console.warn("studio: a map could not be had", error);
-      if (asked !== key) return;
-      asked = "";
-      complain(unit, "The studio does not answer; change something to try again.");
-    } finally {
-      if (ticket === mineTicket) ticket = "";
-    }
-  }
-
-  function putMap(unit, address) {
-    find("map-picture").src = address || "data:,";
-    find("map-picture").hidden = !address;
-    find("map-text").textContent = address ? `${frame.width} × ${frame.height}` : "";
-    find("map-track").hidden = true;
-    find("map-cancel").hidden = true;
-    if (address) complain(unit, "");
-  }
-
-  async function watchProgress(mineTicket) {
-    for (;;) {
-      await studio.sleep(600);
-      if (ticket !== mineTicket) return;
-      const how = await studio.ask(server.progress, mineTicket).catch(() => null);
-      if (ticket !== mineTicket || !how) continue;
-      find("map-text").textContent = how.message;
-      find("map-bar").style.width = `${100 * how.fraction}%`;
-      find("map-track").hidden = !how.message;
-      find("map-cancel").hidden = !how.message;
-    }
-  }
-
   // ---- drawing the section ----
-  let editorShown = null; // id of the unit that the editor shows
+  let editorShown = null; // the unit that an editor shows, and in which size
+  const editing = {}; // kind -> the unit that its editor shows or showed last
 
   function draw() {
     const unit = shown();
@@ -232,8 +127,7 @@ studio.control = ({ element, props, server }) => {
       tab.setAttribute("aria-selected", name === kind);
       tab.tabIndex = name === kind ? 0 : -1;
       tab.toggleAttribute("data-on", mine(name).some(counts));
-      if (nets?.[name].reason) tab.setAttribute("aria-disabled", "true");
-      else tab.removeAttribute("aria-disabled");
+      tab.toggleAttribute("data-off", Boolean(nets?.[name].reason));
       tab.title = nets?.[name].reason ?? "";
     }
     element.querySelector("#unit").setAttribute("aria-labelledby", `tab-${kind}`);
@@ -244,7 +138,8 @@ studio.control = ({ element, props, server }) => {
     drawSource(unit);
     drawSettings(unit);
     drawProblem(unit);
-    showMap(unit);
+    // Whether a preprocessor's weights have to be fetched first stands in the list.
+    if (unit.by === "editor" || picture.listed(kind)) map.show(unit, picture.rowOf(unit));
   }
 
   function drawUnits(unit) {
@@ -269,54 +164,22 @@ studio.control = ({ element, props, server }) => {
     find("by-picture").setAttribute("aria-pressed", unit.by === "picture");
     find("given").hidden = unit.by !== "picture";
     const wanted = unit.by === "editor" && tool && frame ? `${unit.id} ${frame.width} ${frame.height}` : null;
+    find("tools").hidden = !wanted;
     if (wanted !== editorShown) {
       Object.values(editors).forEach((one) => one.hide());
       element.querySelectorAll("[data-editor]").forEach((holder) => { holder.hidden = !wanted || holder.dataset.editor !== kind; });
       editorShown = wanted;
+      if (wanted) editing[kind] = unit;
       if (wanted) tool.show(studio.recall(`control-${unit.id}`, null), frame);
     }
-    if (unit.by === "picture") drawGiven(unit);
+    if (unit.by === "picture") picture.show(unit);
   }
-
-  async function drawGiven(unit) {
-    drawPreprocessors(unit);
-    const picture = find("source");
-    find("drop").toggleAttribute("data-full", Boolean(unit.given));
-    if (!unit.given) { picture.hidden = true; return; }
-    if (!thumbnails.has(unit.given)) {
-      const answer = await studio.ask(server.thumbnail, unit.given).catch(() => ({ error: "The studio does not answer; choose this tab again." }));
-      if (answer.error) return complain(unit, answer.error);
-      thumbnails.set(unit.given, answer.picture);
-    }
-    if (shown() !== unit) return;
-    picture.src = thumbnails.get(unit.given);
-    picture.alt = "The picture that was given";
-    picture.hidden = false;
-  }
-
-  async function drawPreprocessors(unit) {
-    if (!rows[unit.kind]) rows[unit.kind] = await studio.ask(server.preprocessors, unit.kind).catch(() => null);
-    if (!rows[unit.kind] || shown() !== unit) return;
-    const select = find("preprocessor");
-    select.replaceChildren(...rows[unit.kind].map((row) => {
-      const option = new Option(row.reason ? `${row.title}: ${row.reason}` : row.title, row.name);
-      option.disabled = Boolean(row.reason);
-      option.title = row.description;
-      return option;
-    }));
-    select.value = unit.use.preprocessor;
-    const row = rows[unit.kind].find((one) => one.name === unit.use.preprocessor);
-    find("preprocessor-note").textContent = row?.description ?? "";
-    find("preprocessor-size").textContent = row?.size ?? "";
-  }
-
-  const slide = (range) => range.style.setProperty("--part", `${(100 * (range.value - range.min)) / (range.max - range.min)}%`);
 
   function drawSettings(unit) {
     const { weight, start, end, mode, fit, model } = unit.use;
     if (document.activeElement !== find("weight")) find("weight").value = weight.toFixed(2);
     find("weight-range").value = weight;
-    slide(find("weight-range"));
+    studio.slide(find("weight-range"));
     find("start").value = start;
     find("end").value = end;
     find("start").parentElement.style.setProperty("--from", `${100 * start}%`);
@@ -334,6 +197,13 @@ studio.control = ({ element, props, server }) => {
   // ---- what a person does ----
   const edit = (change) => { change(shown()); update(); };
   const setUse = (patch) => edit((unit) => Object.assign(unit.use, patch));
+  const desk = { element, find, server, shown, useOf, edit, setUse, complain, gotPicture, draw, frame: () => frame, weightsCame };
+  const picture = studio.controlPicture(desk);
+  const map = studio.controlMap(desk);
+  async function weightsCame(name) {
+    await picture.listAgain(name);
+    draw();
+  }
   const tabs = [...element.querySelectorAll("[role=tab]")];
   const choose = (name) => { kind = name; update(); };
   tabs.forEach((tab, index) => {
@@ -367,29 +237,8 @@ studio.control = ({ element, props, server }) => {
   const share = (value) => Number(value.toFixed(2));
   find("start").addEventListener("input", () => setUse({ start: share(Math.min(Number(find("start").value), shown().use.end - GAP)) }));
   find("end").addEventListener("input", () => setUse({ end: share(Math.max(Number(find("end").value), shown().use.start + GAP)) }));
-  for (const name of ["mode", "fit", "preprocessor"]) find(name).addEventListener("input", () => setUse({ [name]: find(name).value }));
+  for (const name of ["mode", "fit"]) find(name).addEventListener("input", () => setUse({ [name]: find(name).value }));
   find("model").addEventListener("input", () => setUse({ model: find("model").value || null }));
-  find("map-cancel").addEventListener("click", () => { if (ticket) studio.ask(server.cancel, ticket).catch(() => {}); });
-
-  const drop = find("drop");
-  const picked = (list) => [...(list ?? [])].find((file) => file.type.startsWith("image/")) ?? list?.[0];
-  find("choose").addEventListener("click", () => find("file").click());
-  find("file").addEventListener("change", () => { if (find("file").files[0]) bring(find("file").files[0]); find("file").value = ""; });
-  const section = element.querySelector(".control");
-  section.addEventListener("dragover", (event) => { event.preventDefault(); section.toggleAttribute("data-over", true); });
-  section.addEventListener("dragleave", () => section.removeAttribute("data-over"));
-  section.addEventListener("drop", (event) => {
-    event.preventDefault();
-    section.removeAttribute("data-over");
-    const file = picked(event.dataTransfer.files);
-    if (file && !find("unit").inert) bring(file);
-  });
-  document.addEventListener("paste", (event) => {
-    const file = picked(event.clipboardData?.files);
-    if (!file || find("unit").inert || !drop.offsetParent) return;
-    event.preventDefault();
-    bring(file);
-  });
 
   // ---- what else changes ----
   const wanted = { width: null, height: null, card: null };
@@ -420,7 +269,7 @@ studio.control = ({ element, props, server }) => {
       element: holder,
       server,
       changed(own) {
-        const unit = shown();
+        const unit = editing[name];
         studio.keep(`control-${unit.id}`, own);
         sendSoon(unit, 150);
       },
@@ -436,11 +285,15 @@ studio.control = ({ element, props, server }) => {
   });
   for (const name of Object.keys(wanted)) studio.watch(name, (value) => { wanted[name] = value; measure(); });
   studio.watch("model", ask);
-  studio.on("use as control", ({ kind: name, image, picture }) => {
+  studio.on("use as control", ({ kind: name, job, index }) => {
     kind = name;
     const unit = shown();
-    unit.by = "picture";
-    thumbnails.set(image, picture);
-    gotPicture(unit, "picture", image);
+    update();
+    studio.say("open", "control-section");
+    element.scrollIntoView({ block: "nearest" });
+    studio.settle(studio.ask(server.reuse, [job, index, name]).then((answer) => picture.take(unit, answer), (error) => {
+      console.warn("studio: a picture could not be used again", error);
+      complain(unit, "The studio does not answer; choose the picture again.");
+    }));
   });
 };

@@ -66,6 +66,9 @@ const studio = (() => {
     async settled() {
       while (self.pending.size) await Promise.allSettled([...self.pending]);
     },
+    newId: () => Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join(""),
+    // Colours a slider's track up to its thumb.
+    slide: (range) => range.style.setProperty("--part", `${(100 * (range.value - range.min)) / (range.max - range.min)}%`),
     sleep: (milliseconds) => new Promise((done) => setTimeout(done, milliseconds)),
     visitor: recall("studio-visitor", null) ?? newVisitor(),
     draft: recall("studio-draft", {}),

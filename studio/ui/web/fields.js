@@ -147,6 +147,7 @@ studio.section = ({ element, props }) => {
     open(wanted);
     studio.keepDraft(`open ${props.controls}`, wanted);
   });
+  studio.on("open", (column) => { if (column === props.controls) open(true); });
   const said = (value, digits) => {
     if (Array.isArray(value)) return value.map((entry) => `${entry.kind ?? entry.name} ${said(entry.weight, digits)}`).join(" · ");
     return typeof value === "number" ? value.toFixed(digits) : value;

@@ -11,6 +11,7 @@ studio.stage = ({ element, props, server, watch }) => {
   let pinned = false; // somebody looks at a finished picture while a job runs
   let following = false;
   class Lost extends Error {}
+  const proof = studio.proof({ find, server, failed: (error) => unreachable(error) });
   let answered; // number of the newest answer to Generate that was dealt with
 
   function box(width, height, columns, count) {
@@ -72,6 +73,7 @@ studio.stage = ({ element, props, server, watch }) => {
     find("tools").inert = false;
     find("download").textContent = indexes.length > 1 ? `Download all ${indexes.length}` : "Download";
     find("reuse").textContent = `Reuse seed ${work.pictures[indexes[0]].seed}`;
+    proof.show(work, work.pictures.length > 1 ? index : 0);
     strip();
   }
 
@@ -115,7 +117,7 @@ studio.stage = ({ element, props, server, watch }) => {
 
   function add(view) {
     if (works.some((work) => work.job === view.job)) return works.find((work) => work.job === view.job);
-    const work = { job: view.job, prompt: view.prompt, columns: view.columns, width: view.width, height: view.height, pictures: view.pictures };
+    const work = { job: view.job, prompt: view.prompt, columns: view.columns, width: view.width, height: view.height, pictures: view.pictures, units: view.units };
     works.unshift(work);
     works.splice(TILES).forEach(forget);
     return work;
@@ -134,6 +136,7 @@ studio.stage = ({ element, props, server, watch }) => {
     find("preview").alt = `Preview of: ${view.prompt}`;
     find("preview").hidden = false;
     find("final").hidden = true;
+    proof.hide();
     find("empty").hidden = true;
     find("tools").inert = true;
     find("badge").textContent = view.badge;
@@ -268,6 +271,15 @@ studio.stage = ({ element, props, server, watch }) => {
   find("error-close").addEventListener("click", () => complain("", ""));
   find("download").addEventListener("click", () => download().catch(unreachable));
   find("reuse").addEventListener("click", () => studio.say("set", { field: "seed", value: chosen.work.pictures[chosen.index ?? 0].seed }));
+  find("use-as").addEventListener("beforetoggle", () => {
+    const { left, top } = find("use-as-button").getBoundingClientRect();
+    Object.assign(find("use-as").style, { left: `${Math.max(12, left)}px`, bottom: `${innerHeight - top + 6}px` });
+  });
+  find("use-as").addEventListener("click", ({ target }) => {
+    if (!target.dataset.kind) return;
+    find("use-as").hidePopover();
+    studio.say("use as control", { kind: target.dataset.kind, job: chosen.work.job, index: chosen.index ?? 0 });
+  });
   studio.on("collect", () => { props.value = { visitor: studio.visitor, number: answered }; });
   tellBusy();
   start();

@@ -1,0 +1,91 @@
+// The map of the shown unit: asked for whenever it changes, newest wins; weights are fetched only once somebody agreed to it.
+studio.controlMap = (desk) => {
+  const { find, server } = desk;
+  const maps = new Map(); // what was asked -> data address
+  let asked = ""; // the newest map that was asked for
+  let ticket = "";
+  const agreed = new Set(); // preprocessors whose weights somebody wants
+
+  function giveUp() {
+    if (ticket) studio.ask(server.cancel, ticket).catch((error) => console.warn("studio: a map could not be cancelled", error));
+    ticket = "";
+  }
+
+  // Shows the map of a unit; `row` is its preprocessor.
+  async function show(unit, row) {
+    const frame = desk.frame();
+    const { kind, image, preprocessor, settings, fit } = desk.useOf(unit);
+    find("map").hidden = !image || !frame;
+    if (!image || !frame) { asked = ""; return; }
+    // Weight, span and mode do not change a map.
+    const use = { kind, image, preprocessor, settings, fit };
+    const size = [frame.width, frame.height];
+    const key = JSON.stringify([use, size, agreed.has(preprocessor)]);
+    if (key === asked) return;
+    asked = key;
+    giveUp();
+    find("map-agree").hidden = true;
+    if (row?.state === "download" && !agreed.has(row.name)) {
+      put(unit, "", size);
+      find("map-text").textContent = `Needs weights first: ${row.says}.`;
+      find("map-agree").hidden = false;
+      return;
+    }
+    if (maps.has(key)) return put(unit, maps.get(key), size);
+    const mineTicket = (ticket = studio.newId());
+    find("map-text").textContent = "is being made";
+    watchProgress(mineTicket);
+    try {
+      const answer = await studio.ask(server.annotate, [use, size, mineTicket]);
+      if (asked !== key) return;
+      if (!answer.error) {
+        maps.set(key, answer.map);
+        if (maps.size > 24) maps.delete(maps.keys().next().value);
+      }
+      put(unit, answer.map ?? "", size);
+      desk.complain(unit, answer.error);
+      if (row?.state !== "download") return;
+      if (answer.error) agreed.delete(row.name);
+      await desk.weightsCame(kind);
+    } catch (error) {
+      console.warn("studio: a map could not be had", error);
+      if (asked !== key) return;
+      asked = "";
+      desk.complain(unit, "The studio does not answer; change something to try again.");
+    } finally {
+      if (ticket === mineTicket) ticket = "";
+    }
+  }
+
+  function put(unit, address, [width, height]) {
+    find("map-picture").src = address || "data:,";
+    find("map-picture").hidden = !address;
+    find("map-text").textContent = address ? `${width} × ${height}` : "";
+    find("map-track").hidden = true;
+    find("map-cancel").hidden = true;
+    if (address) desk.complain(unit, "");
+  }
+
+  async function watchProgress(mineTicket) {
+    for (;;) {
+      await studio.sleep(600);
+      if (ticket !== mineTicket) return;
+      const how = await studio.ask(server.progress, mineTicket).catch((error) => console.warn("studio: the progress is not known", error));
+      if (ticket !== mineTicket || !how) continue;
+      find("map-text").textContent = how.message;
+      find("map-bar").style.width = `${100 * how.fraction}%`;
+      find("map-track").hidden = !how.message;
+      find("map-cancel").hidden = !how.message;
+    }
+  }
+
+  find("map-cancel").addEventListener("click", () => {
+    agreed.delete(desk.useOf(desk.shown()).preprocessor);
+    desk.draw();
+  });
+  find("map-agree").addEventListener("click", () => {
+    agreed.add(desk.useOf(desk.shown()).preprocessor);
+    desk.draw();
+  });
+  return { show };
+};

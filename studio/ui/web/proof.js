@@ -1,0 +1,74 @@
+// The proof on the result: a slider between a finished picture and the map of one of its ControlNet units.
+studio.proof = ({ find, server, failed }) => {
+  const maps = new Map(); // "job unit" -> promise of a data address
+  let work = null;
+  let unit = null; // index of the unit compared, null for none
+
+  function map(job, index) {
+    const key = `${job} ${index}`;
+    if (!maps.has(key)) {
+      const fetched = studio.ask(server.unit_map, [job, index]).then((answer) => {
+        if (!answer) throw new Error("the map is no longer kept");
+        return answer.map;
+      });
+      fetched.catch(() => maps.delete(key));
+      maps.set(key, fetched);
+      if (maps.size > 24) maps.delete(maps.keys().next().value);
+    }
+    return maps.get(key);
+  }
+
+  const place = () => find("proof").style.setProperty("--at", `${find("proof-slider").value}%`);
+
+  async function compare(index) {
+    unit = index;
+    mark();
+    find("proof").hidden = true;
+    if (index === null) return;
+    const wanted = work;
+    const address = await map(work.job, index);
+    if (work !== wanted || unit !== index) return;
+    find("proof-map").src = address;
+    find("proof-map").alt = `Map of the ${work.units[index].kind} unit`;
+    await find("proof-map").decode();
+    if (work !== wanted || unit !== index) return;
+    find("proof").hidden = false;
+    place();
+  }
+
+  const mark = () => [...find("units").children].forEach((button, index) => button.setAttribute("aria-pressed", index === unit));
+
+  function button({ kind, weight, agreement }, index) {
+    const made = Object.assign(document.createElement("button"), { type: "button", className: "tool", textContent: `Compare with ${kind} ${weight.toFixed(1)}` });
+    if (agreement?.text) made.append(Object.assign(document.createElement("small"), { textContent: agreement.text }));
+    made.title = agreement?.note ?? "";
+    made.addEventListener("click", async () => {
+      try {
+        await compare(unit === index ? null : index);
+        if (unit === index) find("proof-slider").focus();
+      } catch (error) {
+        unit = null;
+        mark();
+        failed(error);
+      }
+    });
+    return made;
+  }
+
+  find("proof-slider").addEventListener("input", place);
+
+  return {
+    // Offers the comparisons of the picture now shown; `index` null is a whole batch, which has no room for a slider.
+    show(shown, index) {
+      work = shown;
+      unit = null;
+      find("proof").hidden = true;
+      find("units").replaceChildren(...(index === null ? [] : shown.units.map((each, i) => button({ ...each, agreement: each.agreements[index] }, i))));
+      mark();
+    },
+    hide() {
+      work = unit = null;
+      find("proof").hidden = true;
+    },
+  };
+};
