@@ -3,14 +3,15 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from studio.errors import BrokenModel
 from studio.inventory import ControlNetCard, UnetShape
+from studio.request import ControlUse
 from studio.storage.configs import read_config, unet_shape
 
 CLASSES: Mapping[str, Literal["controlnet", "t2i_adapter"]] = {"ControlNetModel": "controlnet", "T2IAdapter": "t2i_adapter"}
-KINDS = ("sketch", "depth", "pose")
+KINDS = get_args(ControlUse.model_fields["kind"].annotation)
 # The words by which ControlNets and T2I-Adapters on the hub are named, and the kind of map each of them reads.
 WORDS: Mapping[str, str] = {
     **dict.fromkeys(("sketch", "canny", "scribble", "lineart", "softedge", "hed", "pidi", "pidinet", "mlsd", "teed", "anyline"), "sketch"),
