@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from studio.errors import BadPicture
+from studio.pose import drawing, openpose
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_FILE_BYTES = 20_000_000
@@ -24,6 +25,7 @@ MAX_PIXELS = 64_000_000
 MIN_SIDE = 8
 # Results have at most 2048 pixels a side, so nothing is lost that could be seen.
 MAX_SIDE = 4096
+MAX_DRAWN_SIDE = 2048
 # Longer texts in the place of a picture's name are the picture itself.
 MAX_NAME = 100
 _DATA_URL = re.compile(r"data:image/[\w.+-]{1,40}(?:;[\w=.+-]{1,60}){0,3},", re.ASCII)
@@ -41,13 +43,16 @@ def read(data: bytes, *, kind: str = "", name: str = "The picture") -> Taken:
     """Open a picture file's bytes.
 
     Args:
-        data: the whole file.
+        data: the whole file; for a pose also OpenPose's JSON, which is drawn.
         kind: what the picture is for, `sketch`, `depth` or `pose`; decides what shows through where it is transparent.
         name: what the sentence calls it.
 
     Raises:
         BadPicture: it is no picture of a known format, damaged, too large or too small.
+        BadPose: it is JSON, but no pose.
     """
+    if kind == "pose" and data[:64].lstrip()[:1] in (b"{", b"["):
+        return Taken(_drawn(data.decode("utf-8", "replace")))
     if len(data) > MAX_FILE_BYTES:
         raise BadPicture(f"{name} is a file of {len(data) / 1e6:.0f} MB; give one of at most {MAX_FILE_BYTES // 10**6} MB.")
     try:
@@ -94,6 +99,8 @@ def decode(text: str, *, kind: str = "", name: str = "The picture") -> Taken:
     Raises:
         BadPicture: the text is no base64, or `read` refuses what it holds.
     """
+    if kind == "pose" and text[:64].lstrip()[:1] in ("{", "["):
+        return Taken(_drawn(text))
     found = _DATA_URL.match(text)
     if found and not found.group().endswith(";base64,"):
         raise BadPicture(f"{name} is a data URL without base64; encode it as data:image/png;base64,...")
@@ -174,6 +181,13 @@ def _paths(entries: list[object]) -> Iterator[tuple[int, str]]:
         text = entry.get("image") if isinstance(entry, dict) else None
         if isinstance(text, str) and text and not re.fullmatch(r"[0-9a-f]{64}", text):
             yield index, text
+
+
+def _drawn(text: str) -> Image.Image:
+    """Draw a pose on its own canvas, made smaller where that has more than 2048 pixels a side."""
+    pose = openpose.read(text)
+    scale = min(1, MAX_DRAWN_SIDE / max(pose.width, pose.height))
+    return drawing.draw(pose.fitted(max(MIN_SIDE, round(scale * pose.width)), max(MIN_SIDE, round(scale * pose.height))))
 
 
 def _kind(entry: object) -> str:

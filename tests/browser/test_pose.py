@@ -294,3 +294,24 @@ def test_a_phone_drags_with_a_finger(slow_page: Served, visit: Open, theme: str)
     touch("touchMove", [((left + middle[0]) / 2, (top + middle[1]) / 2), ((right + middle[0]) / 2, (bottom + middle[1]) / 2)])
     touch("touchEnd", [])
     assert position(page, "Left shoulder")[0] - position(page, "Right shoulder")[0] == pytest.approx(width / 2, abs=2)
+
+
+def test_a_pose_map_can_be_opened_and_edited(page: Page, tmp_path: Path) -> None:
+    start(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save PNG").click()
+    path = tmp_path / "pose.png"
+    download.value.save_as(path)
+    where = position(page, "Left wrist")
+    page.get_by_role("button", name="Remove the person").click()
+    page.wait_for_function("studio.draft.controls.length === 0")
+    page.get_by_role("button", name="Import").click()
+    page.set_input_files(".pose input[type=file]", path)
+    expect(page.locator(".pose svg .person")).to_have_count(1)
+    assert position(page, "Left wrist") == pytest.approx(where, abs=2)
+    page.wait_for_function("studio.draft.controls.length === 1")
+    Image.new("RGB", (64, 64), "gray").save(path)
+    page.get_by_role("button", name="Import").click()
+    page.set_input_files(".pose input[type=file]", path)
+    expect(page.locator("[data-part=problem]")).to_contain_text("No pose detector is here yet; give the photo under Picture")
+    expect(page.locator(".pose svg .person")).to_have_count(1)

@@ -3,15 +3,25 @@
 import base64
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
 from PIL import Image
 
+from studio.engine.fake import FakeAnnotator, FakeEngine, fake_parts
+from studio.images import content_key
+from studio.ports import Offer, Progress
 from studio.pose import drawing, openpose
 from studio.pose.library import library
+from studio.request import ControlUse
+from studio.service import Studio
+from studio.ui.panels.pose import found
+from studio.weights import DEFAULT, TABLE, Source
 from tests.served import Served
 from tests.ui.browserless import VISITOR_A, Page
 
@@ -53,6 +63,53 @@ def test_the_library_comes_with_names(visitor: Page) -> None:
     poses = visitor.call("control", "pose_library", None)["poses"]
     assert [one["name"] for one in poses] == [named.name for named in library()]
     assert openpose.read(json.dumps(poses[1]["pose"])) == WAVING
+
+
+def data_url(picture: Image.Image) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def test_a_pose_map_can_be_edited_again(visitor: Page) -> None:
+    read = openpose.read(json.dumps(visitor.call("control", "pose_find", data_url(drawing.draw(WAVING)))["pose"]))
+    for joint, wanted in zip(read.people[0].joints, WAVING.people[0].joints, strict=True):
+        assert joint.x == pytest.approx(wanted.x, abs=3) and joint.y == pytest.approx(wanted.y, abs=3)
+
+
+def test_a_photograph_without_a_detector_is_a_sentence(visitor: Page) -> None:
+    answer = visitor.call("control", "pose_find", data_url(Image.new("RGB", (64, 64), "gray")))
+    assert answer["error"].startswith("No pose detector is here yet; give the photo under Picture")
+    assert visitor.call("control", "pose_find", "data:image/png;base64,AAAA")["error"].startswith(
+        "The picture is no picture that can be read"
+    )
+    assert visitor.call("control", "pose_find", 5)["error"] == "This page did not ask properly; reload it."
+
+
+class Finder(FakeAnnotator):
+    """Finds the same person in every picture, as a detector whose weights are here."""
+
+    def annotate(self, picture: Image.Image, use: ControlUse, size: tuple[int, int], progress: Progress) -> Image.Image:
+        return drawing.draw(WAVING.fitted(*size))
+
+    def offers(self, kind: str) -> list[Offer]:
+        return [Offer(replace(TABLE[DEFAULT], sources=(Source("someone/detector", {"weights.safetensors": 1}, "MIT"),)), "ready", "")]
+
+
+def test_a_detectors_map_of_a_photograph_becomes_people() -> None:
+    studio = Studio(FakeEngine, replace(fake_parts(), annotator=Finder()))
+    pose = found(studio, data_url(Image.new("RGB", (1600, 1200), "gray")))
+    assert (pose.width, pose.height, len(pose.people)) == (1024, 768, 1)
+    wanted = WAVING.fitted(1024, 768).people[0].joints
+    assert max(abs(a.x - b.x) + abs(a.y - b.y) for a, b in zip(pose.people[0].joints, wanted, strict=True)) < 6
+
+
+def test_a_pose_file_steers_a_run_over_http(client: Client) -> None:
+    unit = {"kind": "pose", "image": TEXT}
+    made = client.predict({"controls": [unit], "seed": 1, "steps": 1}, api_name="/generate")["requests"][0]
+    assert made["controls"][0]["image"] == content_key(drawing.draw(WAVING))
+    with pytest.raises(AppError, match="This pose has 10,000 people; keep at most 16 of them"):
+        client.predict({"controls": [{"kind": "pose", "image": json.dumps({"people": [{}] * 10_000})}]}, api_name="/generate")
 
 
 @pytest.mark.parametrize(

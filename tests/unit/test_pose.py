@@ -1,16 +1,22 @@
 """Poses as values: OpenPose's JSON read and written, bad files, mirroring, fitting, the library."""
 
 import json
+import math
 import random
 import re
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
+from studio import intake
 from studio.errors import BadPose
 from studio.pose import FACE_POINTS, HAND_POINTS, JOINTS, MAX_PEOPLE, Person, Point, Pose, openpose
+from studio.pose.drawing import draw
 from studio.pose.library import library
+from studio.pose.reading import read_map
 
 STANDING = library()[0].pose
 
@@ -223,3 +229,40 @@ def test_people_of_the_library_have_arms_and_legs_of_like_length() -> None:
 def length(person: Person, limb: tuple[int, int]) -> float:
     one, other = (person.joints[joint] for joint in limb)
     return float(((one.x - other.x) ** 2 + (one.y - other.y) ** 2) ** 0.5)
+
+
+@pytest.mark.parametrize("side", [512, 256])
+def test_people_are_read_back_from_their_map(side: int) -> None:
+    wanted = found = 0
+    for named in library():
+        pose = named.pose.fitted(side, side)
+        read = read_map(draw(pose))
+        assert read is not None and len(read.people) == len(pose.people), named.name
+        for person in pose.people:
+            wanted += sum(joint.visible for joint in person.joints)
+            found += max(joints_met(person, other) for other in read.people)
+    assert found >= 0.98 * wanted
+
+
+def joints_met(one: Person, other: Person) -> int:
+    pairs = zip(one.joints, other.joints, strict=True)
+    return sum(a.visible and b.visible and math.dist(a[:2], b[:2]) < 3.2 for a, b in pairs)
+
+
+def test_what_is_no_map_shows_nobody() -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    assert read_map(Image.fromarray(noise)) is None
+    assert read_map(Image.new("RGB", (64, 64))) is None
+
+
+def test_a_pose_file_may_stand_where_a_pose_picture_may() -> None:
+    text = openpose.write(STANDING)
+    drawn = np.asarray(draw(STANDING))
+    for taken in (intake.read(text.encode(), kind="pose"), intake.decode(text, kind="pose")):
+        assert np.array_equal(np.asarray(taken.picture), drawn)
+    huge = openpose.write(STANDING.fitted(16_000, 16_000))
+    assert intake.read(huge.encode(), kind="pose").picture.size == (2048, 2048)
+    with pytest.raises(BadPose, match="This JSON has no list of people"):
+        intake.read(b"{}", kind="pose")
+    with pytest.raises(BadPose, match="This is no JSON"):
+        intake.read(b"[\xff\xfe", kind="pose")

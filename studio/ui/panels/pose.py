@@ -8,10 +8,12 @@ from collections.abc import Callable
 from html import escape
 from typing import Any
 
-from studio.errors import InvalidRequest
+from studio import intake
+from studio.errors import BadPose, InvalidRequest, MissingWeights
 from studio.pose import JOINTS, LIMBS, MAX_PEOPLE, Pose, drawing, openpose
 from studio.pose.library import library
-from studio.request import GenerationRequest
+from studio.pose.reading import read_map
+from studio.request import ControlUse, GenerationRequest
 from studio.service import Studio
 from studio.ui import widgets
 from studio.ui.maps import answered
@@ -27,6 +29,8 @@ _TURN_LEFT = '<path d="M3 6.5A5.5 5.5 0 1 1 2.8 10M3 2.5v4h4"/>'
 _TURN_RIGHT = '<path d="M13 6.5A5.5 5.5 0 1 0 13.2 10M13 2.5v4H9"/>'
 _UNDO = '<path d="M5.5 3L2.5 6l3 3M2.5 6h7a4 4 0 0 1 0 8H7"/>'
 _REDO = '<path d="M10.5 3l3 3-3 3M13.5 6h-7a4 4 0 0 0 0 8H9"/>'
+FOUND_SIDE = 1024
+"""People are looked for in a copy of at most so many pixels a side."""
 _TOOLS = (
     ("add", "Add a person", _ADD), ("remove", "Remove the person", _REMOVE), ("mirror", "Mirror the person", _MIRROR),
     ("smaller", "Smaller", _SMALLER), ("larger", "Larger", _LARGER), ("left", "Turn to the left", _TURN_LEFT),
@@ -50,10 +54,11 @@ _MARKUP = """
   <div class="pose-library" data-part="library" role="group" aria-label="Poses to start from" hidden></div>
   <div class="field" data-part="importing" hidden>
     <div class="label">
-      <label for="pose-text">OpenPose JSON</label><button type="button" class="link" data-part="choose">Choose a file</button>
+      <label for="pose-text">OpenPose JSON, pose map or photo</label>
+      <button type="button" class="link" data-part="choose">Choose a file</button>
     </div>
-    <textarea id="pose-text" data-part="text" rows="3" spellcheck="false" placeholder="or paste it here"></textarea>
-    <input type="file" accept=".json,application/json" data-part="file" aria-label="OpenPose JSON file" hidden>
+    <textarea id="pose-text" data-part="text" rows="3" spellcheck="false" placeholder="or paste JSON here"></textarea>
+    <input type="file" accept=".json,application/json,image/*" data-part="file" aria-label="OpenPose JSON or picture file" hidden>
   </div>
   <p class="warning" data-part="problem" role="alert" hidden></p>
 </div>
@@ -94,7 +99,10 @@ def server_functions(studio: Studio) -> list[Callable[[Any], Any]]:
     async def pose_library(_: Any) -> dict[str, Any]:
         return await asyncio.to_thread(answered, lambda: {"poses": [{"name": one.name, "pose": told(one.pose)} for one in library()]})
 
-    return [pose_map, pose_png, pose_read, pose_mirror, pose_library]
+    async def pose_find(sent: Any) -> dict[str, Any]:
+        return await asyncio.to_thread(answered, lambda: {"pose": told(found(studio, sent))})
+
+    return [pose_map, pose_png, pose_read, pose_mirror, pose_library, pose_find]
 
 
 def told(pose: Pose) -> dict[str, Any]:
@@ -108,6 +116,27 @@ def png(pose: Pose) -> str:
     buffer = io.BytesIO()
     drawing.draw(pose).save(buffer, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def found(studio: Studio, sent: Any) -> Pose:
+    """Return the people in a picture that came as a `data:` address: a pose map is read, of a photograph a detector's map.
+
+    Raises:
+        StudioError: it is no picture, nobody is in it, or no detector's weights are here.
+    """
+    picture = intake.decode(_text(sent), kind="pose").picture
+    if max(picture.size) > FOUND_SIDE:
+        picture.thumbnail((FOUND_SIDE, FOUND_SIDE))
+    if pose := read_map(picture):
+        return pose
+    ready = [offer.row.name for offer in studio.preprocessors("pose") if offer.state == "ready" and offer.row.sources]
+    if not ready:
+        raise MissingWeights("No pose detector is here yet; give the photo under Picture and choose OpenPose there, which fetches it.")
+    use = ControlUse(kind="pose", image=studio.keep(picture), preprocessor=ready[0], fit="stretch")
+    pose = read_map(studio.annotate(use, size=picture.size))
+    if pose is None:
+        raise BadPose("Nobody was found in this picture; give one that shows people from head to hip at least.")
+    return pose
 
 
 def _text(sent: Any) -> str:

@@ -4,6 +4,7 @@ studio.controlEditors.pose = ({ element, server, changed }) => {
   const [JOINTS, LIMBS, COLOURS, DIMMED, HALF_WIDTH, MOST, LONGEST] = JSON.parse(find("pose").dataset.skeleton);
   const PARTS = ["pose_keypoints_2d", "hand_left_keypoints_2d", "hand_right_keypoints_2d", "face_keypoints_2d"];
   const BODY = 0, FOLLOWS = { 0: 3, 4: 2, 7: 1 }; // the face goes with the nose, a hand with its wrist
+  const LARGEST = 20_000_000;
   const MOUSE = 13, FINGER = 24; // how far from a joint it is still taken, in pixels of the screen
   const canvas = find("canvas");
   const colour = (index, part = 1) => `rgb(${COLOURS[index % COLOURS.length].map((one) => Math.round(one * part))})`;
@@ -423,7 +424,21 @@ studio.controlEditors.pose = ({ element, server, changed }) => {
     const png = await asked(server.pose_png, [JSON.stringify(pack()), [frame.width, frame.height]], "png");
     if (png) save("pose.png", png);
   });
-  const bring = async (file) => (file.size > 4 * LONGEST ? tooLong(file.size) : read(await file.text()));
+  async function findPeople(file) {
+    if (file.size > LARGEST) return complain(`This picture is a file of ${Math.round(file.size / 1e6)} MB; give one of at most ${LARGEST / 1e6} MB.`);
+    const now = turn, reader = new FileReader();
+    await new Promise((done, failed) => { reader.onload = done; reader.onerror = () => failed(reader.error); reader.readAsDataURL(file); });
+    find("said").textContent = "Looking for people in the picture";
+    const pose = await asked(server.pose_find, reader.result);
+    if (now !== turn) return;
+    if (!pose) return draw();
+    take(pose);
+    open("import", "importing", false);
+  }
+  async function bring(file) {
+    if (!isText(file)) return findPeople(file);
+    return file.size > 4 * LONGEST ? tooLong(file.size) : read(await file.text());
+  }
   const isText = (file) => file && !file.type.startsWith("image/");
   element.addEventListener("drop", (event) => {
     const file = [...event.dataTransfer.files].find(isText);
