@@ -3,6 +3,7 @@
 import base64
 import io
 import math
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,12 +17,17 @@ from playwright.sync_api import Locator, Page, expect
 
 from studio import app
 from studio.control import agreement
+from studio.control.annotator import ControlAnnotator
 from studio.control.plain import canny
 from studio.engine.fake import CARD, CONTROLNETS, SHAPE, FakeEngine, fake_parts
+from studio.errors import Stopped
 from studio.events import Finished
 from studio.inventory import Inventory
+from studio.ports import Offer, Progress
+from studio.request import ControlUse
 from studio.service import Studio
 from studio.settings import ROOT, Settings
+from studio.weights import TABLE
 from tests.browser.conftest import Open, ready
 from tests.served import Served, served
 
@@ -42,6 +48,48 @@ def two_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     studio = Studio(lambda: FakeEngine(step_seconds=0.01), replace(fake_parts(), inventory=TwoModels()))
     with served(studio, Settings(data_dir=tmp_path_factory.mktemp("two"), engine="fake")) as page:
         yield page
+
+
+class Fetching(ControlAnnotator):
+    """Has one preprocessor, whose weights take two seconds to come."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.here, self.given_up = False, 0
+
+    def offers(self, kind: str) -> list[Offer]:
+        canny = Offer(TABLE["canny"], "ready", "") if self.here else Offer(TABLE["canny"], "download", "downloads 99 MB, MIT")
+        return [Offer(TABLE["none"], "ready", ""), canny]
+
+    def annotate(self, picture: Image.Image, use: ControlUse, size: tuple[int, int], progress: Progress) -> Image.Image:
+        for part in range(40 if use.preprocessor == "canny" and not self.here else 0):
+            time.sleep(0.05)
+            try:
+                progress(part / 40, f"{part} of 40 MB")
+            except Stopped:
+                self.given_up += 1
+                raise
+        self.here = self.here or use.preprocessor == "canny"
+        return super().annotate(picture, use, size, progress)
+
+
+def test_weights_are_fetched_when_agreed_to_and_can_be_cancelled(tmp_path: Path, visit: Open) -> None:
+    annotator = Fetching()
+    studio = Studio(FakeEngine, replace(fake_parts(), annotator=annotator))
+    Image.effect_noise((256, 256), 90).convert("RGB").save(tmp_path / "photo.png")
+    with served(studio, Settings(data_dir=tmp_path, engine="fake")) as fetching:
+        page = visit(fetching.address).page
+        drop(page, tmp_path / "photo.png")
+        said = page.locator("[data-part=map-text]")
+        expect(said).to_have_text("Needs weights first: downloads 99 MB, MIT.")
+        page.get_by_role("button", name="Fetch and make the map").click()
+        expect(said).to_contain_text("of 40 MB")
+        page.get_by_role("button", name="Cancel").click()
+        expect(said).to_have_text("Needs weights first: downloads 99 MB, MIT.")
+        page.get_by_role("button", name="Fetch and make the map").click()
+        expect(said).to_contain_text("256 × 256", timeout=30_000)
+        expect(page.locator("[data-part=map-picture]")).to_be_visible()
+        assert annotator.given_up == 1
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """Probes of what gradio leaves open; run again at every gradio upgrade."""
 
-import json
-
 import httpx
 import pytest
 
@@ -63,10 +61,12 @@ def test_a_body_of_unknown_length_is_refused(http: httpx.Client) -> None:
 def test_a_file_named_in_a_request_is_not_read(http: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> None:
     secret = tmp_path_factory.mktemp("secret") / "secret.png"
     secret.write_bytes(b"secret")
-    for data in ({"path": str(secret)}, {"prompt": {"path": str(secret), "meta": {"_type": "gradio.FileData"}}}):
-        asked = http.post("/gradio_api/call/generate", content=json.dumps({"data": [data]}), headers={"content-type": "application/json"})
-        answer = http.get(f"/gradio_api/call/generate/{asked.json()['event_id']}").text
-        assert "event: error" in answer and "complete" not in answer
+    plain, marked = {"path": str(secret)}, {"prompt": {"path": str(secret), "meta": {"_type": "gradio.FileData"}}}
+    asked = http.post("/gradio_api/call/generate", json={"data": [plain]})
+    answer = http.get(f"/gradio_api/call/generate/{asked.json()['event_id']}").text
+    assert "event: error" in answer and "complete" not in answer
+    refused = http.post("/gradio_api/call/generate", json={"data": [marked]})
+    assert (refused.status_code, list(refused.json())) == (422, ["error"])
 
 
 def test_browsers_are_told_to_be_careful(http: httpx.Client) -> None:
