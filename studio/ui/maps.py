@@ -152,7 +152,7 @@ def control_kinds(inventory: Inventory, model: Any) -> dict[str, Any]:
     card = next((card for card in inventory.models if model in (None, card.name)), None)
     answer = {}
     for kind in get_args(info("controls.kind").annotation):
-        nets = [net.name for net in inventory.controlnets if card and net.kind == kind and net.unet == card.unet]
+        nets = [net.name for net in inventory.controlnets if card and net.kind == kind and not net.misfit(card.unet)]
         name = card.name if card else "This model"
         reason = "" if nets else f"{name} has no {kind} ControlNet here; put one into controlnets/ of the data folder."
         answer[kind] = {"nets": nets, "reason": reason}
