@@ -15,13 +15,25 @@ if TYPE_CHECKING:
     from studio.app import open_studio
     from studio.errors import StudioError
     from studio.metadata import read_metadata
-    from studio.request import GenerationRequest
+    from studio.request import ControlUse, GenerationRequest, LoraUse
 
 __version__ = "0.1.0"
-__all__ = ["GenerationRequest", "StudioError", "__version__", "events", "open_studio", "read_metadata", "schedulers"]
+__all__ = [
+    "ControlUse",
+    "GenerationRequest",
+    "LoraUse",
+    "StudioError",
+    "__version__",
+    "events",
+    "open_studio",
+    "read_metadata",
+    "schedulers",
+]
 
 _MODULES = {
+    "ControlUse": "studio.request",
     "GenerationRequest": "studio.request",
+    "LoraUse": "studio.request",
     "StudioError": "studio.errors",
     "open_studio": "studio.app",
     "read_metadata": "studio.metadata",

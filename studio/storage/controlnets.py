@@ -40,6 +40,8 @@ def describe_controlnet(name: str, folder: Path) -> ControlNetCard:
                 channels, shape = config.get("conditioning_channels", 3), _controlnet_shape(config)
             case "T2IAdapter":
                 channels, shape = config.get("in_channels", 3), _adapter_shape(config)
+            case None:
+                raise BrokenModel(f"{name} cannot be used: its config.json names no class; copy the model folder again.")
             case _:
                 raise BrokenModel(f"{name} is a {kind} folder; this studio runs ControlNetModel and T2IAdapter folders.")
     except (KeyError, TypeError, ValueError, OverflowError) as error:

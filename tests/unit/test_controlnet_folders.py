@@ -95,6 +95,7 @@ def test_what_cannot_be_used_says_why(tmp_path: Path) -> None:
     (make_net(root / "marked") / "studio.json").write_text('{"kind": "tile"}')
     (make_net(root / "cut depth") / "config.json").write_text('{"_class')
     (root / "empty").mkdir()
+    make_net(root / "classless canny", {})
     make_net(root / "union canny", _class_name="ControlNetUnionModel")
     make_net(root / "four canny", conditioning_channels=4)
     make_net(root / "wordy canny", block_out_channels="many")
@@ -110,6 +111,7 @@ def test_what_cannot_be_used_says_why(tmp_path: Path) -> None:
         "bare canny": "bare canny cannot be used: its config.json lacks 'block_out_channels'; copy the model folder again.",
         "canny.safetensors": "canny.safetensors is a single file; this studio reads ControlNet folders, "
         "with a config.json and diffusion_pytorch_model.safetensors.",
+        "classless canny": "classless canny cannot be used: its config.json names no class; copy the model folder again.",
         "cut depth": "cut depth cannot be used: config.json is damaged; copy the model folder again.",
         "empty": "empty cannot be used: config.json is missing; copy the model folder again.",
         "four canny": "four canny cannot be used: it reads maps of 4 channels, and this studio makes maps of 3.",
