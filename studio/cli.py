@@ -141,6 +141,8 @@ def _generate(options: argparse.Namespace) -> None:
     progress = _Progress()
     with build(_settings(options), progress=progress.fetched).open() as studio:
         job = studio.submit(request, images={name: each.picture for name, each in taken.items()})
+        for sentence in job.plan.notices:
+            print(sentence, file=sys.stderr)
         _follow(studio, job, progress)
         result = job.result()
     for i in range(len(result.images)):

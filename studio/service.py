@@ -14,6 +14,7 @@ from studio.errors import InvalidRequest, UnknownModel
 from studio.events import Cancelled, Failed, Loading
 from studio.inventory import Inventory
 from studio.jobs import Job, JobQueue
+from studio.loras.tags import without_tags
 from studio.plan import resolve
 from studio.ports import Engine, Offer, Parts, Progress
 from studio.request import ControlUse, GenerationRequest, shorten
@@ -144,7 +145,7 @@ class Studio:
         card = next((card for card in models if model in (None, card.name)), None)
         if card is None:
             raise UnknownModel(f"model: {shorten(model)} is not here.")
-        return self._tokens.count(card, text)
+        return self._tokens.count(card, without_tags(text))
 
     def _take_in(self, request: GenerationRequest, images: Mapping[str, Image.Image]) -> tuple[GenerationRequest, dict[str, Image.Image]]:
         """Return the request with hashes for names, and the pictures by hash."""

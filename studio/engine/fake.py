@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from studio.engine.fake_loras import LORAS, MODULES
 from studio.events import Agreement
 from studio.images import content_key
-from studio.inventory import ControlNetCard, Inventory, LoraCard, ModelCard, UnetShape
+from studio.inventory import ControlNetCard, Inventory, ModelCard, UnetShape
 from studio.plan import Plan
 from studio.ports import Offer, Parts, Progress
 from studio.request import ControlUse
@@ -24,12 +25,19 @@ from studio.weights import DEFAULT, TABLE
 
 SHAPE = UnetShape(latent_channels=4, widths=(32, 64), context_width=32)
 CARD = ModelCard(
-    name="Fake", path=Path("fake"), family="sd", prediction_type="epsilon", native_size=256, multiple_of=8, bytes=0, unet=SHAPE
+    name="Fake",
+    path=Path("fake"),
+    family="sd",
+    prediction_type="epsilon",
+    native_size=256,
+    multiple_of=8,
+    bytes=0,
+    unet=SHAPE,
+    modules=MODULES,
 )
 CONTROLNETS = tuple(
     ControlNetCard(name=f"fake-{kind}", path=Path("fake", kind), kind=kind, unet=SHAPE, bytes=0) for kind in ("sketch", "depth", "pose")
 )
-LORAS = tuple(LoraCard(name=name, path=Path("fake", f"{name}.safetensors"), bytes=0) for name in ("clay", "ink"))
 PREVIEW_SIDE = 32
 
 

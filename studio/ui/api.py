@@ -65,7 +65,7 @@ async def _finish(studio: Studio, job: Job, folder: Path) -> dict[str, Any]:
         case Finished(requests=requests):
             paths = await asyncio.to_thread(_write, job, folder)
             files = [{"path": str(path), "orig_name": path.name, "meta": {"_type": "gradio.FileData"}} for path in paths]
-            return {"images": files, "requests": [made.model_dump() for made in requests]}
+            return {"images": files, "requests": [made.model_dump() for made in requests], "notices": list(job.plan.notices)}
         case Failed(message=message, hint=hint):
             raise StudioError(message, hint=hint)
         case Cancelled(index=index):

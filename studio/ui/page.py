@@ -11,6 +11,7 @@ from studio.ui.form import Form
 from studio.ui.panels.actions import actions
 from studio.ui.panels.control import control_panel
 from studio.ui.panels.header import header
+from studio.ui.panels.loras import loras_panel
 from studio.ui.panels.prompt import prompt_panel
 from studio.ui.panels.sampling import sampling_panel
 
@@ -31,7 +32,7 @@ def build(studio: Studio, *, files: Path) -> gr.Blocks:
                 generate = actions()
                 sampling_panel(form)
                 control_panel(form, studio)
-                form.add("loras")
+                loras_panel(form, studio)
             with gr.Column(elem_id="stage-column"):
                 shown = stage.stage(studio)
 

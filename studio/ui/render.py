@@ -34,6 +34,7 @@ def view(job: Job, *, seen: int, waiting: int) -> dict[str, Any]:
         "count": len(job.plan.seeds),
         "columns": sheet_columns(len(job.plan.seeds)),
         "preview": data_uri(preview.jpeg) if preview and not isinstance(state.terminal, Finished) else "",
+        "notice": " ".join(job.plan.notices),
         "badge": badge(state),
         "place": place(state, waiting=waiting),
         "units": [_unit(job, made) for made in state.maps],

@@ -53,6 +53,7 @@ _STAGE = """
     </span>
     <span data-part="right"></span>
   </div>
+  <p class="warning" data-part="notice" role="status" hidden></p>
   <div class="strip" data-part="strip" role="group" aria-label="Your pictures" inert></div>
   <div class="tools" data-part="tools" inert>
     <span class="units" data-part="units"></span>

@@ -5,7 +5,7 @@ from pathlib import Path
 _FOLDER = Path(__file__).parent / "web"
 _SCRIPTS = (
     *("core.js", "fields.js", "header.js", "proof.js", "stage.js"),
-    *("control.js", "control_map.js", "control_picture.js", "canvas.js", "pose.js"),
+    *("control.js", "loras.js", "control_map.js", "control_picture.js", "canvas.js", "pose.js"),
 )
 _ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"

@@ -149,6 +149,8 @@ studio.stage = ({ element, props, server, watch }) => {
     find("left").textContent = view.left;
     find("right").textContent = [view.right, more > 0 ? `${more} more of yours waiting` : ""].filter(Boolean).join(" · ");
     find("line").inert = !view.left;
+    find("notice").textContent = view.notice;
+    find("notice").hidden = !view.notice;
     find("bar").style.width = `${100 * view.fraction}%`;
     find("track").setAttribute("aria-valuenow", Math.round(100 * view.fraction));
     studio.know("place", view.place);

@@ -1,0 +1,92 @@
+"""The LoRA section over plain HTTP: what the browser is told, and the one sentence when a LoRA does not fit."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from studio.inventory import LoraCard
+from studio.loras.files import preview, short_hash
+from studio.loras.header import Header
+from studio.ui.panels.loras import row, size
+from tests.served import Served
+from tests.ui.browserless import VISITOR_A, Page
+
+
+@pytest.fixture
+def visitor(page: Served, http: object) -> Page:
+    return Page(http, VISITOR_A)  # type: ignore[arg-type]
+
+
+def test_the_list_has_verdicts_and_no_paths(visitor: Page) -> None:
+    told = visitor.call("loras", "list_loras", "Fake")
+    rows = {one["name"]: one for one in told["rows"]}
+    assert list(rows) == ["clay", "ink", "xl-look"]
+    assert (rows["clay"]["fits"], rows["clay"]["words"]) == (True, ["clay figure", "soft light"])
+    assert rows["clay"]["facts"] == "Stable Diffusion · rank 4 · alpha 4 · 1.2 MB"
+    assert rows["xl-look"]["says"].startswith("xl-look was made for Stable Diffusion XL (text width 2048), and Fake is")
+    assert not rows["xl-look"]["fits"] and "safetensors" not in str(told)
+
+
+@pytest.mark.parametrize("asked", [None, 5, ["a"], {"name": "clay"}, "../../etc/passwd", "nothing", "x" * 5000])
+def test_nonsense_is_answered_with_nothing(visitor: Page, asked: object) -> None:
+    assert visitor.call("loras", "lora_picture", asked) is None
+    assert visitor.call("loras", "lora_hash", asked) is None
+    assert {one["fits"] for one in visitor.call("loras", "list_loras", asked)["rows"]} <= {True, False}
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"loras": [{"name": "xl-look"}]}, "xl-look was made for Stable Diffusion XL"),
+        ({"loras": [{"name": "clay", "weight": 3}]}, "loras[0].weight must be a number from -2 to 2, not 3."),
+        ({"loras": [{"name": "clay", "weight": None}]}, "loras[0].weight must be a number from -2 to 2, not None."),
+        ({"loras": [{"name": "../clay"}]}, "'../clay' is a path; give a name as the list shows it."),
+        ({"prompt": "a <lora:inc:1>"}, "'inc' is not here; did you mean ink?"),
+        ({"prompt": "a <lora:clay:9>"}, "the weight in '<lora:clay:9>' must be a number from -2 to 2, not 9."),
+    ],
+)
+def test_bad_loras_are_one_sentence_at_the_page(visitor: Page, fields: dict[str, object], sentence: str) -> None:
+    answer = visitor.generate(**fields)
+    assert answer["job"] is None and sentence in answer["error"].replace("LoRAs[", "loras[")
+
+
+def test_a_tag_and_the_list_make_the_same_picture(visitor: Page, page: Served) -> None:
+    asked: list[dict[str, object]] = [
+        {"prompt": "a cat <lora:clay:0.5>"},
+        {"prompt": "a cat", "loras": [{"name": "clay", "weight": 0.5}]},
+        {"prompt": "a cat"},
+    ]
+    made = []
+    for fields in asked:
+        job = page.studio.job(visitor.finish(visitor.generate(steps=1, seed=5, **fields)["job"])["job"])
+        assert job is not None
+        made.append((job.result(5).images[0].tobytes(), job.plan.request))
+    assert made[0] == made[1] and made[1][0] != made[2][0]
+
+
+def test_tags_cost_no_tokens(visitor: Page) -> None:
+    assert visitor.call("field-prompt", "count", ["a cat <lora:clay:0.5>", None])["note"] == "2 / 75 tokens"
+
+
+def test_previews_are_small_and_harmless(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((300, 600, 4), "uint8"), "RGBA").save(tmp_path / "a.png")
+    small = preview(tmp_path / "a.png", side=96)
+    assert small is not None and (small.mode, small.size) == ("RGB", (96, 48))
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:60])
+    (tmp_path / "c.jpg").write_bytes(b"no picture")
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "d.png")
+    assert [preview(tmp_path / name, side=96) for name in ("b.png", "c.jpg", "d.png", "missing.png")] == [None] * 4
+
+
+def test_the_hash_is_the_one_the_world_knows(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    assert short_hash(tmp_path / "a") == "ba7816bf8f"
+
+
+def test_a_row_without_header_or_model_still_shows() -> None:
+    shown = row(LoraCard(name="x", path=Path("x"), bytes=0), None)
+    assert (shown["fits"], shown["facts"]) == (True, "")
+    assert row(LoraCard(name="x", path=Path("x"), bytes=2_000_000, header=Header()), None)["facts"] == "2.0 MB"
+    assert [size(count) for count in (0, 999, 150_000, 37_900_000)] == ["", "1 kB", "0.1 MB", "38 MB"]
