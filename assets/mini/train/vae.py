@@ -7,19 +7,21 @@ were still dead after ten minutes, and the rest carried too much noise.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..models import new_vae
+from ..models import CHANNELS, LATENT, PIXELS, new_vae
 from .loop import Pace, learn
 from .scenes import identities, pictures, rendered
+from .twin import Twin
 
 CROP = 128
-BATCH = 6
+BATCH = 8
 OBJECT_WEIGHT = 3.0
 NOISE = 0.1
 PULL = 1e-5
@@ -69,21 +71,36 @@ def picture_loss(found: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
     return plain + edges
 
 
+class RoundTrip(nn.Module):
+    """An autoencoder's parts under the names of its own state, from a picture to its latents and back in one call."""
+
+    def __init__(self, vae: AutoencoderKL) -> None:
+        super().__init__()
+        self.encoder, self.decoder = vae.encoder, vae.decoder
+        self.quant_conv, self.post_quant_conv = cast("nn.Module", vae.quant_conv), cast("nn.Module", vae.post_quant_conv)
+
+    def forward(self, picture: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Pictures (N, 3, h, w) in -1..1 to the same pictures, drawn from noisy latents, and the latents' means (N, 12, h / 16, w / 16)."""
+        mean = self.quant_conv(self.encoder(picture)).chunk(2, dim=1)[0]
+        return self.decoder(self.post_quant_conv(mean + NOISE * noise)), mean
+
+
 def train_vae(run: Path, minutes: float) -> AutoencoderKL:
     """Train, average, standardise; writes `<run>/vae` in diffusers' layout."""
     torch.manual_seed(1)
     vae = new_vae().to(memory_format=torch.channels_last)
+    twin = Twin(RoundTrip(vae))
+    side = CROP // (PIXELS // LATENT)
 
     def loss_of(step: int) -> Tensor:
         wanted, weight = crop_batch(run, "train", 1_000 + step)
         torch.manual_seed(step)
-        with torch.autocast("cpu", torch.bfloat16):
-            mean = vae.encode(wanted).latent_dist.mean.float()
-            found = vae.decode(mean + NOISE * torch.randn_like(mean)).sample
-        return picture_loss(found.float(), wanted, weight) + PULL * mean.square().mean()
+        noise = torch.randn(BATCH, CHANNELS, side, side)
+        form: dict[str, Any] = {"dtype": torch.bfloat16, "memory_format": torch.channels_last}
+        found, mean = twin.network(wanted.to(**form), noise.to(**form))
+        return picture_loss(found.float(), wanted, weight) + PULL * mean.float().square().mean()
 
-    weights = learn(vae, loss_of, Pace(minutes, 1e-3), run, "vae")
-    vae.load_state_dict(weights)
+    vae.load_state_dict(learn(twin, loss_of, Pace(minutes, 1e-3), run, "vae"))
     standardise(vae, run)
     vae.save_pretrained(run / "vae")
     return vae
