@@ -39,8 +39,9 @@ def place(source: tuple[int, int], size: tuple[int, int], how: FitName) -> Place
             return Placement(whole, size, (0, 0), size)
         case "crop":
             scale = min(across / width, down / height)
-            left, top = (across - width * scale) / 2, (down - height * scale) / 2
-            return Placement((left, top, left + width * scale, top + height * scale), size, (0, 0), size)
+            # Rounding must not put a corner outside by a hair, which Pillow refuses.
+            left, top = max(0.0, (across - width * scale) / 2), max(0.0, (down - height * scale) / 2)
+            return Placement((left, top, across - left, down - top), size, (0, 0), size)
         case "pad":
             scale = min(width / across, height / down)
             inner = max(1, min(width, round(across * scale))), max(1, min(height, round(down * scale)))

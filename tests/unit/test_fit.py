@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -11,6 +11,7 @@ from studio.fit import FITS, FitName, cut, lay, place
 sides = st.integers(16, 3000)
 
 
+@example(source=(127, 16), size=(575, 16), how="crop")
 @given(source=st.tuples(sides, sides), size=st.tuples(sides, sides), how=st.sampled_from(sorted(FITS)))
 def test_placements_stay_inside(source: tuple[int, int], size: tuple[int, int], how: FitName) -> None:
     placed = place(source, size, how)
