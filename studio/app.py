@@ -31,9 +31,9 @@ def build(settings: Settings, *, progress: Progress = lambda fraction, message: 
         if settings.model not in ("", CARD.name):
             raise UnknownModel(f"model: the fake engine has none but {CARD.name}, so leave {shorten(settings.model)} out.")
         # Maps are real here too: the preprocessors without weights need no model either.
-        return Studio(FakeEngine, replace(fake_parts(), annotator=ControlAnnotator()))
+        return Studio(FakeEngine, replace(fake_parts(), annotator=ControlAnnotator(settings.weights_dir)))
     inventory = DiskInventory(settings, first=_local_model(settings, progress))
-    parts = Parts(inventory, FolderTokens(), DiskPictures(settings.data_dir / "inputs"), ControlAnnotator())
+    parts = Parts(inventory, FolderTokens(), DiskPictures(settings.data_dir / "inputs"), ControlAnnotator(settings.weights_dir))
     return Studio(lambda: _diffusers_engine(settings), parts)
 
 

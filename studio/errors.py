@@ -5,6 +5,7 @@ StudioError
 ├── UnknownModel        no model of that name is in the inventory
 ├── BrokenModel         a file of a model folder is missing, truncated or unsafe
 ├── MissingWeights      a model must be fetched first and cannot be (offline, cancelled)
+│   └── Unreachable     the hub did not answer, or must not be asked
 ├── OutOfMemory         the device has no room for the run
 ├── QueueFull           too many jobs are waiting
 ├── Stopped             the result of a stopped job was asked for
@@ -40,6 +41,10 @@ class BrokenModel(StudioError):
 
 class MissingWeights(StudioError):
     """Weights are not on this machine and could not be fetched."""
+
+
+class Unreachable(MissingWeights):
+    """The model hub cannot be reached."""
 
 
 class OutOfMemory(StudioError):

@@ -64,3 +64,8 @@ class Settings:
     def controlnets_dir(self) -> Path:
         """The folder whose sub-folders are offered as ControlNets."""
         return self.data_dir / "controlnets"
+
+    @property
+    def weights_dir(self) -> Path:
+        """Where weights of preprocessors are kept."""
+        return self.data_dir / "preprocessors"

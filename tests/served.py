@@ -37,7 +37,7 @@ def served(studio: Studio, settings: Settings) -> Iterator[Served]:
 @contextmanager
 def served_fake(data_dir: Path, *, step_seconds: float) -> Iterator[Served]:
     """Serve the page over the fake engine; one step takes `step_seconds`."""
-    parts = replace(fake_parts(), annotator=ControlAnnotator())
+    parts = replace(fake_parts(), annotator=ControlAnnotator(data_dir / "preprocessors"))
     studio = Studio(lambda: FakeEngine(step_seconds=step_seconds), parts)
     with served(studio, Settings(data_dir=data_dir, engine="fake")) as page:
         yield page

@@ -3,12 +3,14 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from studio import intake, weights
-from studio.control import agreement, plain
+from studio.control import agreement, depths, lines, plain, poses, regions
+from studio.control.detectors import Loader, Shelf, sized
 from studio.control.given import given_map, ranged, rgb
 from studio.events import Agreement
 from studio.fit import cut, lay, place
@@ -17,7 +19,12 @@ from studio.ports import MEASURES, Offer, Progress
 from studio.request import ControlUse
 
 KEPT_BYTES = 128 * 2**20
-JUDGES: Mapping[str, tuple[str, ...]] = {"sketch": ("canny", "lineart_standard"), "depth": ("depth_anything",), "pose": ("vitpose",)}
+LOADERS: Mapping[str, Loader] = {**lines.LOADERS, **depths.LOADERS, **poses.LOADERS, **regions.LOADERS}
+JUDGES: Mapping[str, tuple[str, ...]] = {
+    "sketch": ("canny", "lineart_standard", *lines.LOADERS),
+    "depth": ("depth_anything", *(name for name in depths.LOADERS if name != "normal_bae")),
+    "pose": ("vitpose", "openpose"),
+}
 """Per kind the preprocessors that may measure a finished picture, the usual one first."""
 COMPARE = {"edges": agreement.edges, "depth": agreement.depth, "joints": agreement.joints}
 
@@ -25,14 +32,17 @@ COMPARE = {"edges": agreement.edges, "depth": agreement.depth, "joints": agreeme
 class ControlAnnotator:
     """Implements `ports.Annotator`. Safe to call from several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path, *, endpoint: str | None = None) -> None:
+        """`folder` is where weights are kept; `endpoint` is the model hub's address where it is not the usual one."""
         self._kept = KeptMaps(KEPT_BYTES)
+        self._shelf = Shelf(folder, LOADERS, endpoint=endpoint)
 
     def annotate(self, picture: Image.Image, use: ControlUse, size: tuple[int, int], progress: Progress) -> Image.Image:
         """Return the map of one unit, RGB, of `size`; the same picture, preprocessor, settings, fit and size are computed once.
 
         Raises:
-            StudioError: the picture does not suit the preprocessor.
+            MissingWeights: the preprocessor's weights are not here and cannot be fetched.
+            StudioError: its weights are damaged.
         """
         row = weights.TABLE[use.preprocessor]
         values = row.filled(use.kind, use.settings)
@@ -44,7 +54,7 @@ class ControlAnnotator:
         if row.name == weights.DEFAULT:
             made = given_map(picture, use, placement=placement, values=values)
         else:
-            made = plain.MAKERS[row.name](np.asarray(cut(eight_bit(picture), placement)), values)
+            made = self._detected(row, np.array(cut(eight_bit(picture), placement)), values, progress)
             if "near" in values:
                 made = ranged(made, values)
         result = lay(rgb(made), placement)
@@ -53,18 +63,36 @@ class ControlAnnotator:
 
     def measure(self, picture: Image.Image, control: Image.Image, use: ControlUse) -> Agreement:
         """Say how well a picture follows a map; what is no detector itself (a given map, a threshold) is measured by the usual one."""
-        judge = use.preprocessor if use.preprocessor in JUDGES[use.kind] else JUDGES[use.kind][0]
-        row = weights.TABLE.get(judge)
+        judges = [weights.TABLE[name] for name in JUDGES[use.kind]]
+        own = [row for row in judges if row.name == use.preprocessor]
+        # A map that was given has no detector of its own, so any that is here will do.
+        row = next((row for row in own or judges if self._shelf.has(row)), None)
         measure = MEASURES[use.kind]
         if row is None:
-            return Agreement(measure, None, "", f"There is no detector here that could measure {measure} on the picture.")
-        values = row.filled(use.kind, use.settings if judge == use.preprocessor else {})
-        found = plain.MAKERS[judge](np.asarray(eight_bit(picture).resize(control.size)), values)
+            wanted = (own or judges)[0]
+            missing = f"the weights of {wanted.label} ({wanted.bytes / 1e6:,.0f} MB) are not here"
+            return Agreement(measure, None, "", f"Not measured: {missing}; make one map with it to fetch them.")
+        values = row.filled(use.kind, use.settings if own else {})
+        pixels = np.array(eight_bit(picture).resize(control.size))
+        found = self._detected(row, pixels, values, lambda fraction, message: None)
         return COMPARE[measure](found, np.asarray(eight_bit(control)))
+
+    def _detected(self, row: weights.Row, pixels: plain.Pixels, values: plain.Values, progress: Progress) -> plain.Pixels:
+        if row.name in plain.MAKERS:
+            return plain.MAKERS[row.name](pixels, values)
+        return sized(self._shelf.detect(row, pixels, values, progress), pixels)
 
     def offers(self, kind: str) -> list[Offer]:
         """Return the preprocessors for a kind of control and whether each can be used now."""
-        return [Offer(row, "ready", "") for row in weights.rows_for(kind)]
+        return [self._offer(row) for row in weights.rows_for(kind)]
+
+    def _offer(self, row: weights.Row) -> Offer:
+        if self._shelf.has(row):
+            return Offer(row, "ready", "")
+        needs = f"{row.bytes / 1e6:,.0f} MB, {row.licence}"
+        if self._shelf.reachable():
+            return Offer(row, "download", f"downloads {needs}")
+        return Offer(row, "offline", f"offline, and {needs} would have to be fetched")
 
 
 class KeptMaps:

@@ -5,12 +5,12 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from studio.engine.checks import PICKLED, STEMS
 from studio.errors import MissingWeights
+from studio.hub import Meter, quiet_bar
 from studio.ports import Progress
 
 PIPELINE = "StableDiffusionPipeline"
@@ -19,22 +19,6 @@ _ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _CONFIGS = ("scheduler/scheduler_config.json", "text_encoder/config.json", "unet/config.json", "vae/config.json")
 # Half the bytes to fetch and keep; the difference in a picture cannot be seen.
 _VARIANTS = ("fp16", "")
-
-
-@dataclass
-class _Meter:
-    """Adds up the bytes of every bar that huggingface_hub draws, and reports them."""
-
-    progress: Progress
-    label: str
-    total: int
-    done: dict[int, float] = field(default_factory=dict)
-
-    def report(self, bar: object, bytes_done: float) -> None:
-        # Two bars count the same bytes, once as they arrive and once as they are written.
-        self.done[id(bar)] = bytes_done
-        ready = min(max(self.done.values()), self.total)
-        self.progress(ready / max(1, self.total), f"fetching {self.label}, {ready / 1e6:,.0f} of {self.total / 1e6:,.0f} MB")
 
 
 def fetch(model_id: str, into: Path, progress: Progress, *, endpoint: str | None = None) -> Path:
@@ -115,29 +99,8 @@ def _download(model_id: str, partial: Path, *, progress: Progress, endpoint: str
     if index.get("_class_name") != PIPELINE:
         raise MissingWeights(f"{model_id} is a {index.get('_class_name')}; this studio runs {PIPELINE} models.")
     files = choose_files(model_id, sizes)
-    meter = _Meter(progress, model_id, sum(sizes[name] for name in files))
-    snapshot_download(model_id, allow_patterns=files, tqdm_class=_bar(meter), max_workers=4, **place)
-
-
-def _bar(meter: _Meter) -> Any:
-    """Return a tqdm class that shows nothing and reports bytes to the meter."""
-    from tqdm import tqdm  # type: ignore[import-untyped]  # noqa: PLC0415
-
-    class Bar(tqdm):
-        # tqdm would start a thread that refreshes bars nobody sees.
-        monitor_interval = 0
-
-        def display(self, *_: object, **__: object) -> None:
-            """Draw nothing."""
-
-        def update(self, n: float | None = 1) -> bool | None:
-            """Count, and report bytes but not files."""
-            self.n += n or 0
-            if self.unit == "B":
-                meter.report(self, self.n)
-            return None
-
-    return Bar
+    meter = Meter(progress, model_id, sum(sizes[name] for name in files))
+    snapshot_download(model_id, allow_patterns=files, tqdm_class=quiet_bar(meter), max_workers=4, **place)
 
 
 @contextmanager

@@ -165,7 +165,7 @@ def preprocessor_row(offer: Offer, kind: str) -> dict[str, Any]:
     return {
         "name": row.name,
         "title": row.label,
-        "description": ". ".join(part[:1].upper() + part[1:] for part in (row.description, row.note) if part) + ".",
+        "description": f"{row.description[:1].upper()}{row.description[1:]}.",
         "state": offer.state,
         "says": offer.says,
         "settings": [asdict(setting) for setting in row.offered(kind)],

@@ -53,8 +53,8 @@ def two_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 class Fetching(ControlAnnotator):
     """Has one preprocessor, whose weights take two seconds to come."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
         self.here, self.given_up = False, 0
 
     def offers(self, kind: str) -> list[Offer]:
@@ -74,7 +74,7 @@ class Fetching(ControlAnnotator):
 
 
 def test_weights_are_fetched_when_agreed_to_and_can_be_cancelled(tmp_path: Path, visit: Open) -> None:
-    annotator = Fetching()
+    annotator = Fetching(tmp_path / "preprocessors")
     studio = Studio(FakeEngine, replace(fake_parts(), annotator=annotator))
     Image.effect_noise((256, 256), 90).convert("RGB").save(tmp_path / "photo.png")
     with served(studio, Settings(data_dir=tmp_path, engine="fake")) as fetching:

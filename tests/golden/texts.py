@@ -4,8 +4,9 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import get_args
 
-from studio import schedulers
+from studio import schedulers, weights
 from studio.request import MODELS, GenerationRequest, bounds
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,6 +19,7 @@ def texts() -> Mapping[Path, str]:
         ROOT / "README.md": readme(),
         ROOT / "docs" / "schedulers.md": schedulers_page(),
         ROOT / "docs" / "request.md": request_page(),
+        ROOT / "docs" / "preprocessors.md": preprocessors_page(),
         ROOT / "tests" / "golden" / "request.schema.json": json.dumps(GenerationRequest.model_json_schema(), indent=2) + "\n",
     }
 
@@ -49,6 +51,25 @@ def schedulers_page() -> str:
             for row in schedulers.TABLE.values()
             if row.group == group
         ]
+    return "\n".join(lines) + "\n"
+
+
+def preprocessors_page() -> str:
+    """Return the table of preprocessors as Markdown."""
+    lines = [
+        "# Preprocessors",
+        "",
+        RENEWED_BY,
+        "",
+        "What turns a picture into the map that a ControlNet follows. Those without a download work offline. Weights are fetched from the",
+        "model hub when a preprocessor is used first, into `preprocessors/` of the data folder; checkpoints are read as tensors only.",
+    ]
+    for kind in get_args(weights.KindName):
+        lines += ["", f"## {kind}", "", "| name | | downloads | licence of the weights | settings |", "|---|---|---|---|---|"]
+        for row in weights.rows_for(kind):
+            size = f"{row.bytes / 1e6:,.1f} MB from {', '.join(source.repo for source in row.sources)}" if row.sources else "nothing"
+            settings = "; ".join(f"`{each.name}` {each.least:g} .. {each.most:g} ({each.default:g})" for each in row.offered(kind))
+            lines.append(f"| `{row.name}` | {row.label}: {row.description} | {size} | {row.licence} | {settings} |")
     return "\n".join(lines) + "\n"
 
 

@@ -2,6 +2,7 @@
 
 import colorsys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -101,8 +102,8 @@ def test_a_given_sketch_is_measured_by_canny_on_the_picture() -> None:
     ImageDraw.Draw(picture).ellipse((60, 60, 180, 180), fill=(220, 30, 30))
     use = ControlUse(kind="sketch", image="x")
     follows, other = Image.fromarray(drawn()).convert("RGB"), Image.fromarray(drawn(circle=False)).convert("RGB")
-    assert ControlAnnotator().measure(picture, follows, use).word == "follows closely"
-    assert ControlAnnotator().measure(picture, other, use).word == "hardly follows"
+    assert ControlAnnotator(Path("nowhere")).measure(picture, follows, use).word == "follows closely"
+    assert ControlAnnotator(Path("nowhere")).measure(picture, other, use).word == "hardly follows"
 
 
 class Failing(FakeAnnotator):
@@ -110,7 +111,7 @@ class Failing(FakeAnnotator):
         raise ZeroDivisionError
 
 
-@pytest.mark.parametrize("annotator", [ControlAnnotator(), Failing()])
+@pytest.mark.parametrize("annotator", [ControlAnnotator(Path("nowhere")), Failing()])
 def test_every_picture_has_a_score_per_unit_and_failing_ones_cost_no_picture(annotator: Annotator) -> None:
     uses = (ControlUse(kind="sketch", image="a", preprocessor="canny"), ControlUse(kind="sketch", image="a"))
     with Studio(lambda: FakeEngine(step_seconds=0), replace(fake_parts(), annotator=annotator)).open() as studio:

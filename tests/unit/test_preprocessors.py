@@ -1,6 +1,7 @@
 """The preprocessor table, its validation, and the preprocessors without weights."""
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ def scene() -> Image.Image:
 
 
 def map_of(picture: Image.Image, size: tuple[int, int] = SIZE, **use: Any) -> np.ndarray:
-    made = ControlAnnotator().annotate(picture, ControlUse(image="x", **use), size, lambda *_: None)
+    made = ControlAnnotator(Path("nowhere")).annotate(picture, ControlUse(image="x", **use), size, lambda *_: None)
     assert made.mode == "RGB" and made.size == size
     return np.asarray(made)
 
@@ -122,7 +123,7 @@ def test_settings_change_the_map() -> None:
 
 
 def test_maps_are_kept_by_all_they_depend_on() -> None:
-    annotator = ControlAnnotator()
+    annotator = ControlAnnotator(Path("nowhere"))
 
     def made(picture: Image.Image, size: tuple[int, int] = SIZE, **use: Any) -> Image.Image:
         return annotator.annotate(
@@ -144,7 +145,7 @@ def test_kept_maps_have_a_bound() -> None:
 
 
 def test_several_threads_make_the_same_maps() -> None:
-    annotator, wanted = ControlAnnotator(), map_of(scene(), kind="sketch", preprocessor="canny")
+    annotator, wanted = ControlAnnotator(Path("nowhere")), map_of(scene(), kind="sketch", preprocessor="canny")
     found: list[bool] = []
 
     def work() -> None:
@@ -161,6 +162,6 @@ def test_several_threads_make_the_same_maps() -> None:
 
 def test_every_kind_has_one_that_works_offline() -> None:
     for kind in ("sketch", "depth", "pose"):
-        ready = [offer for offer in ControlAnnotator().offers(kind) if offer.state == "ready"]
+        ready = [offer for offer in ControlAnnotator(Path("nowhere")).offers(kind) if offer.state == "ready"]
         assert ready[0].row.name == "none"
-        assert [offer.row for offer in ControlAnnotator().offers(kind)] == rows_for(kind)
+        assert [offer.row for offer in ControlAnnotator(Path("nowhere")).offers(kind)] == rows_for(kind)
