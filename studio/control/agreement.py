@@ -9,7 +9,6 @@ The words' bounds lie between what Mini reaches with and without control (see `a
 | joints | distance at most 0.05 | at most 0.15 |
 """
 
-import colorsys
 from typing import Literal
 
 import numpy as np
@@ -17,12 +16,12 @@ from numpy.typing import NDArray
 
 from studio.control.plain import Pixels, grey
 from studio.events import Agreement
+from studio.pose.drawing import COLOURS
 
 TOLERANCE = 2 / 256
 """How far apart edges may lie, as a share of the shorter side: 2 pixels at 256."""
 MISSING = 0.5
 """The distance that counts for a joint which is not found, as a share of the figure's height."""
-JOINTS = 18
 RANKED_SIDE = 128
 Word = Literal["follows closely", "follows loosely", "hardly follows"]
 
@@ -79,9 +78,8 @@ def joint_places(pixels: Pixels) -> list[list[tuple[float, float]]]:
     import cv2  # noqa: PLC0415
 
     result = []
-    for kind in range(JOINTS):
-        colour = np.array([255 * part for part in colorsys.hsv_to_rgb(kind / JOINTS, 1, 1)])
-        near = (np.abs(pixels.astype(np.float32) - colour).max(axis=2) < 30).astype(np.uint8)
+    for colour in COLOURS:
+        near = (np.abs(pixels.astype(np.float32) - np.array(colour)).max(axis=2) < 30).astype(np.uint8)
         _, _, stats, centres = cv2.connectedComponentsWithStats(near)
         # A single pixel of the colour is where two others blend.
         result.append([(float(x), float(y)) for (x, y), area in zip(centres[1:], stats[1:, cv2.CC_STAT_AREA], strict=True) if area >= 4])

@@ -9,6 +9,8 @@ import numpy as np
 from studio.control.detectors import Detector, Loader, checked
 from studio.control.lines import run
 from studio.control.plain import Pixels, Values
+from studio.pose import MAX_PEOPLE, Person, Point, Pose
+from studio.pose.drawing import draw
 
 # Of COCO's 17 points those that are OpenPose's 18 joints, in its order; the neck lies between the shoulders.
 _NECK = -1
@@ -58,20 +60,18 @@ def _vitpose(folders: list[Path]) -> Detector:
 
 def _draw(pixels: Pixels, people: list[Mapping[str, Any]], *, least: float) -> Pixels:
     """Draw people, given as COCO's 17 points, as OpenPose does; points less sure than `least` (0 .. 1) are left out."""
-    from controlnet_aux.open_pose.body import Keypoint  # noqa: PLC0415
-    from controlnet_aux.open_pose.util import draw_bodypose  # noqa: PLC0415
-
     height, width = pixels.shape[:2]
-    canvas = np.zeros_like(pixels)
-    for person in people:
-        places, sure = person["keypoints"].numpy() / (width, height), person["scores"].numpy()
+    found = tuple(_person(each["keypoints"].numpy(), each["scores"].numpy(), least=least) for each in people[:MAX_PEOPLE])
+    return np.asarray(draw(Pose(width, height, found)), np.uint8)
 
-        def joint(index: int, places: Any = places, sure: Any = sure) -> Any:
-            chosen = list(_SHOULDERS) if index == _NECK else [index]
-            return Keypoint(*places[chosen].mean(axis=0)) if sure[chosen].min() >= least else None
 
-        canvas = draw_bodypose(canvas, [joint(index) for index in _FROM_COCO])
-    return np.asarray(canvas, np.uint8)
+def _person(places: Any, sure: Any, *, least: float) -> Person:
+    def joint(index: int) -> Point:
+        chosen = list(_SHOULDERS) if index == _NECK else [index]
+        x, y = places[chosen].mean(axis=0)
+        return Point(float(x), float(y), visible=bool(sure[chosen].min() >= least))
+
+    return Person(tuple(joint(index) for index in _FROM_COCO))
 
 
 LOADERS: Mapping[str, Loader] = {"openpose": _openpose, "vitpose": _vitpose}

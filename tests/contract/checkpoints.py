@@ -181,7 +181,6 @@ def _rtdetr(folder: Path) -> None:
         "encoder_in_channels": [16, 16, 16],
         "encoder_ffn_dim": 32,
         "encoder_attention_heads": 2,
-        "d_model": 32,
     }
     decoder = {"decoder_in_channels": [32, 32, 32], "decoder_ffn_dim": 32, "decoder_attention_heads": 2, "decoder_layers": 2, "d_model": 32}
     config = RTDetrConfig(backbone_config=backbone, num_queries=30, num_labels=80, **sides, **decoder)
