@@ -104,7 +104,7 @@ DEEP = Image.fromarray(np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (64,
         (DRAWING, "sketch", "none"),
         (photo(), "sketch", "canny"),
         (DEEP, "depth", "none"),
-        (SPLIT, "pose", "none"),
+        (SPLIT, "pose", "vitpose"),
     ],
 )
 def test_a_picture_gets_the_preprocessor_that_suits_it(visitor: Page, picture: Image.Image, kind: str, preprocessor: str) -> None:
