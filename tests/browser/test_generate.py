@@ -135,7 +135,7 @@ def test_two_visitors_do_not_see_each_other(slow_page: Served, visit: Open) -> N
         expect(visited.page.locator("[data-part=strip] button")).to_have_count(1)
     assert pixels(one.page) != pixels(two.page)
     third = visit(slow_page.address)
-    expect(third.page.locator("[data-part=empty]")).to_be_visible()
+    expect(third.page.locator("#stage [data-part=empty]")).to_be_visible()
     clean(one)
     clean(two)
 

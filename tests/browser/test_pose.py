@@ -189,7 +189,8 @@ def test_a_pose_goes_out_and_comes_back(page: Page, tmp_path: Path) -> None:
     with page.expect_download() as download:
         page.get_by_role("button", name="Save PNG").click()
     download.value.save_as(tmp_path / "pose.png")
-    assert Image.open(tmp_path / "pose.png").size == (256, 256)
+    with Image.open(tmp_path / "pose.png") as saved:
+        assert saved.size == (256, 256)
     assert start(page, "Running") != first
     page.get_by_role("button", name="Import").click()
     page.set_input_files(".pose input[type=file]", path)
