@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from studio import weights
 from studio.control.annotator import LOADERS, ControlAnnotator
@@ -20,6 +20,7 @@ from studio.control.plain import canny, lineart_standard
 from studio.errors import MissingWeights, Stopped, StudioError
 from studio.request import ControlUse
 from tests.contract import checkpoints
+from tests.drawn import scene
 from tests.loopback_hub import LoopbackHub, loopback_hub
 
 ROWS = [row for row in weights.TABLE.values() if row.sources]
@@ -53,14 +54,6 @@ def use_of(row: weights.Row, **settings: float) -> ControlUse:
     kind = row.kinds[0]
     quick = {setting.name: QUICK[setting.name] for setting in row.offered(kind) if setting.name in QUICK}
     return ControlUse(kind=kind, image="x", preprocessor=row.name, settings=quick | settings)
-
-
-def scene() -> Image.Image:
-    picture = Image.new("RGB", (192, 128), (90, 140, 200))
-    draw = ImageDraw.Draw(picture)
-    draw.rectangle((0, 80, 192, 128), fill=(60, 130, 50))
-    draw.ellipse((60, 30, 130, 100), fill=(200, 40, 40))
-    return picture
 
 
 def test_every_loader_has_its_row() -> None:

@@ -13,16 +13,9 @@ from studio.control.annotator import ControlAnnotator, KeptMaps
 from studio.errors import InvalidRequest
 from studio.request import ControlUse, GenerationRequest
 from studio.weights import TABLE, rows_for
+from tests.drawn import scene
 
 SIZE = (96, 64)
-
-
-def scene() -> Image.Image:
-    picture = Image.new("RGB", (192, 128), (90, 140, 200))
-    draw = ImageDraw.Draw(picture)
-    draw.rectangle((0, 80, 192, 128), fill=(60, 130, 50))
-    draw.ellipse((60, 30, 130, 100), fill=(200, 40, 40))
-    return picture
 
 
 def map_of(picture: Image.Image, size: tuple[int, int] = SIZE, **use: Any) -> np.ndarray:
