@@ -256,6 +256,7 @@ studio.control = ({ element, props, server }) => {
   async function ask(model) {
     try {
       nets = await studio.ask(server.kinds, model);
+      studio.know("unusable kinds", Object.fromEntries(props.kinds.map((name) => [name, nets[name].reason])));
       update();
     } catch (error) {
       console.warn("studio: the ControlNets could not be listed", error);

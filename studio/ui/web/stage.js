@@ -282,6 +282,13 @@ studio.stage = ({ element, props, server, watch }) => {
     find("use-as").hidePopover();
     studio.say("use as control", { kind: target.dataset.kind, job: chosen.work.job, index: chosen.index ?? 0 });
   });
+  // Without a ControlNet for any kind a picture cannot steer the next one; the button says why.
+  studio.watch("unusable kinds", (reasons) => {
+    const items = [...find("use-as").querySelectorAll("[data-kind]")];
+    items.forEach((item) => Object.assign(item, { disabled: Boolean(reasons[item.dataset.kind]), title: reasons[item.dataset.kind] ?? "" }));
+    const off = items.every((item) => item.disabled);
+    Object.assign(find("use-as-button"), { disabled: off, title: off ? items[0].title : "" });
+  });
   studio.on("collect", () => { props.value = { visitor: studio.visitor, number: answered }; });
   tellBusy();
   start();
