@@ -16,6 +16,7 @@ from PIL import Image
 from studio.errors import InternalError, QueueFull, Stopped, StudioError
 from studio.events import Annotated, Cancelled, Event, Failed, Finished, Loading, Preview, Queued, Started, Step, Terminal
 from studio.images import jpeg_bytes, sheet, sheet_columns
+from studio.people import OWNER, Person
 from studio.plan import Plan
 from studio.result import Result
 
@@ -43,10 +44,10 @@ class JobState:
 class Job:
     """One submitted plan and the pictures it names. Safe to read from any thread, by any number of readers."""
 
-    def __init__(self, plan: Plan, *, visitor: str, pictures: Mapping[str, Image.Image] | None = None) -> None:
+    def __init__(self, plan: Plan, *, visitor: str, person: Person = OWNER, pictures: Mapping[str, Image.Image] | None = None) -> None:
         """`pictures` has an entry for every picture that the plan's request names."""
         self.id = secrets.token_urlsafe(18)
-        self.visitor = visitor
+        self.visitor, self.person = visitor, person
         self.plan = plan
         self.pictures = dict(pictures or {})
         self._changed = threading.Condition()

@@ -15,6 +15,7 @@ from studio.events import Cancelled, Failed, Loading
 from studio.inventory import Inventory
 from studio.jobs import Job, JobQueue
 from studio.loras.tags import without_tags
+from studio.people import OWNER, Person
 from studio.plan import resolve
 from studio.ports import Engine, Offer, Parts, Progress
 from studio.request import ControlUse, GenerationRequest, shorten
@@ -52,7 +53,14 @@ class Studio:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def submit(self, request: GenerationRequest, *, images: Mapping[str, Image.Image] | None = None, visitor: str = "local") -> Job:
+    def submit(
+        self,
+        request: GenerationRequest,
+        *,
+        images: Mapping[str, Image.Image] | None = None,
+        visitor: str = "local",
+        person: Person = OWNER,
+    ) -> Job:
         """Queue a request and return its job at once.
 
         Args:
@@ -60,13 +68,14 @@ class Studio:
             images: pictures the request names; a key it does not name is refused. The job's request names them by their hashes,
                 under which they are kept, so that it can be asked again without them.
             visitor: whose turn it takes; visitors share the engine fairly.
+            person: to whom the pictures belong.
 
         Raises:
             InvalidRequest, UnknownModel, BadPicture, QueueFull: nothing was queued.
         """
         request, pictures = self._take_in(request, images or {})
         plan = resolve(request, self._inventory.read(), entropy=secrets.randbits(32))
-        job = Job(plan, visitor=visitor, pictures=pictures)
+        job = Job(plan, visitor=visitor, person=person, pictures=pictures)
         self._queue.put(job)
         self._remember(job)
         return job

@@ -15,8 +15,10 @@ from studio import intake
 from studio.errors import StudioError
 from studio.events import Cancelled, Failed, Finished
 from studio.jobs import Job
+from studio.people import Person
 from studio.request import GenerationRequest
 from studio.service import Studio
+from studio.ui.who import person_of
 
 LOOK_EVERY = 0.02
 # A caller fetches its files at once; older ones are removed so that the folder does not grow.
@@ -32,7 +34,7 @@ def add(studio: Studio, folder: Path) -> None:
         `controls[i].image` may be a `data:image/png;base64,` URL or plain base64.
         """
         try:
-            job, notes = await asyncio.to_thread(_submit, studio, request, visitor=name_of(caller.session_hash))
+            job, notes = await asyncio.to_thread(_submit, studio, request, visitor=name_of(caller.session_hash), person=person_of(caller))
             return await _finish(studio, job, folder) | {"notes": notes}
         except StudioError as error:
             raise gr.Error(f"{error} {error.hint}".strip(), print_exception=False) from error
@@ -45,11 +47,11 @@ def name_of(session: str | None) -> str:
     return f"api {session or secrets.token_urlsafe(8)}"
 
 
-def _submit(studio: Studio, data: Any, *, visitor: str) -> tuple[Job, list[str]]:
+def _submit(studio: Studio, data: Any, *, visitor: str, person: Person) -> tuple[Job, list[str]]:
     """Queue what was asked; return the job, and what was changed about its pictures on the way in."""
     data, taken = intake.lift(data)
     images = {name: each.picture for name, each in taken.items()}
-    job = studio.submit(GenerationRequest.parse(data), images=images, visitor=visitor)
+    job = studio.submit(GenerationRequest.parse(data), images=images, visitor=visitor, person=person)
     return job, [f"{name}: {note}." for name, each in taken.items() for note in each.notes]
 
 

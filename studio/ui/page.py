@@ -14,6 +14,7 @@ from studio.ui.panels.header import header
 from studio.ui.panels.loras import loras_panel
 from studio.ui.panels.prompt import prompt_panel
 from studio.ui.panels.sampling import sampling_panel
+from studio.ui.who import person_of
 
 
 def build(studio: Studio, *, files: Path) -> gr.Blocks:
@@ -36,8 +37,8 @@ def build(studio: Studio, *, files: Path) -> gr.Blocks:
             with gr.Column(elem_id="stage-column"):
                 shown = stage.stage(studio)
 
-        def on_generate(values: dict[Any, Any]) -> dict[str, Any]:
-            return stage.submit(studio, form, values, visitor=(values[shown] or {}).get("visitor"))
+        def on_generate(values: dict[Any, Any], asker: gr.Request) -> dict[str, Any]:
+            return stage.submit(studio, form, values, visitor=(values[shown] or {}).get("visitor"), person=person_of(asker))
 
         inputs = {*form.fields.values(), shown}
         generate.click(on_generate, inputs=inputs, outputs=shown, queue=False, show_progress="hidden", api_visibility="private")

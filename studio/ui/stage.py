@@ -13,6 +13,7 @@ from studio import metadata
 from studio.errors import InvalidRequest, StudioError
 from studio.events import Finished
 from studio.jobs import Job
+from studio.people import Person
 from studio.request import info
 from studio.service import Studio
 from studio.ui import pictures, widgets
@@ -78,13 +79,13 @@ def stage(studio: Studio) -> gr.HTML:
     )
 
 
-def submit(studio: Studio, form: Form, values: Mapping[Any, Any], *, visitor: Any) -> dict[str, Any]:
+def submit(studio: Studio, form: Form, values: Mapping[Any, Any], *, visitor: Any, person: Person) -> dict[str, Any]:
     """Queue what the form says. The answer is for the stage: a job's id, or one sentence."""
     answer = {"visitor": visitor, "job": None, "error": "", "hint": "", "number": secrets.token_hex(4)}
     try:
         if not (isinstance(visitor, str) and _VISITOR.fullmatch(visitor)):
             raise InvalidRequest("This page did not start properly; reload it.")
-        return answer | {"job": studio.submit(form.read(values), visitor=visitor).id}
+        return answer | {"job": studio.submit(form.read(values), visitor=visitor, person=person).id}
     except StudioError as error:
         return answer | {"error": str(error), "hint": error.hint}
 

@@ -1,4 +1,4 @@
-"""Noisy latents and what a v-predicting network should say of them, for the members that learn after the U-Net."""
+"""Noisy latents and what a v-predicting network should say of them: for the U-Net and the members that learn after it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .unet import GAMMA, noise_levels
+from ..models import new_scheduler
 
-FLOOR = 0.3
+GAMMA, FLOOR = 5.0, 0.5
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,20 @@ class Noisy:
         return ((found.float() - self.wanted).square().mean((1, 2, 3)) * self.weight).mean()
 
 
+def noise_levels() -> tuple[Tensor, Tensor]:
+    """Per timestep the signal's and the noise's factor, float32 (1000,)."""
+    kept = new_scheduler().alphas_cumprod
+    return kept.sqrt(), (1 - kept).sqrt()
+
+
 def blur(clean: Tensor) -> Noisy:
-    """Mix clean latents, float32 (N, 12, 16, 16), with noise at random times, from torch's global generator.
+    """Mix clean latents, float32 (N, 12, 16, 16), with noise at times spread evenly over the schedule, from torch's global generator.
 
     Places and colours are settled at high noise, where minimum-SNR weights would be next to nothing: hence their floor.
     """
     signal, spread = noise_levels()
-    times, noise = torch.randint(1000, (clean.shape[0],)), torch.randn_like(clean)
+    count, noise = clean.shape[0], torch.randn_like(clean)
+    times = ((torch.arange(count) + torch.rand(count)) * (1000 / count)).long().clamp(max=999)
     a, s = signal[times].view(-1, 1, 1, 1), spread[times].view(-1, 1, 1, 1)
     weight = (torch.minimum((signal / spread) ** 2, torch.tensor(GAMMA)) * spread**2).clamp(min=FLOOR)
     noisy = (a * clean + s * noise).to(torch.bfloat16, memory_format=torch.channels_last)

@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from ..models import CHANNELS, LATENT, new_scheduler, new_unet
+from ..models import CHANNELS, LATENT, new_unet
 from ..tokens import load_tokenizer
 from ..world.captions import Writer
 from ..world.scene import FIGURE, Scene
 from .loop import Pace, learn
+from .noise import blur
 from .scenes import COUNTS, pictures, scene_of
 from .text import token_ids
 from .twin import Twin
 
 BATCH = 64
 EMPTY = 0.1
-GAMMA = 5.0
 CHUNK = 100
 FULL = 0.75
 MIX = {"single": 0.2, "pair": 0.62, "figure": 0.18}  # single objects are learned long before pairs and figures
@@ -49,12 +49,6 @@ def encode_latents(run: Path, limit: int = 22_000, part: str = "train") -> None:
         marker.write_text(str(start + CHUNK))
 
 
-def noise_levels() -> tuple[Tensor, Tensor]:
-    """Per timestep the signal's and the noise's factor, float32 (1000,)."""
-    kept = new_scheduler().alphas_cumprod
-    return kept.sqrt(), (1 - kept).sqrt()
-
-
 def texts_for(part: str, indexes: NDArray[np.int64], rng: np.random.Generator) -> list[str]:
     """A fresh caption for each scene, one in ten empty."""
     writer = Writer(rng)
@@ -75,7 +69,7 @@ def _kind(scene: Scene) -> str:
 
 
 def train_unet(run: Path, minutes: float) -> UNet2DConditionModel:
-    """Train with v-prediction and minimum-SNR weights; writes `<run>/unet`."""
+    """Train with v-prediction; writes `<run>/unet`."""
     torch.manual_seed(3)
     unet = new_unet()
     twin = Twin(unet)
@@ -83,8 +77,6 @@ def train_unet(run: Path, minutes: float) -> UNet2DConditionModel:
     encoder = cast("CLIPTextModel", CLIPTextModel.from_pretrained(run / "text_encoder", dtype=torch.bfloat16)).eval()
     latents = np.load(run / "latents-train.npy", mmap_mode="r")
     odds = shares(int((run / "latents-train.done").read_text()))
-    signal, spread = noise_levels()
-    weight = torch.minimum((signal / spread) ** 2, torch.tensor(GAMMA)) * spread**2
 
     def loss_of(step: int) -> Tensor:
         rng = np.random.default_rng(5_000_000 + step)
@@ -93,13 +85,8 @@ def train_unet(run: Path, minutes: float) -> UNet2DConditionModel:
         clean = torch.from_numpy(latents[indexes]).float()
         with torch.no_grad():
             states = encoder(token_ids(tokenizer, texts_for("train", indexes, rng))).last_hidden_state
-        times = torch.randint(1000, (BATCH,))
-        noise = torch.randn_like(clean)
-        a, s = signal[times].view(-1, 1, 1, 1), spread[times].view(-1, 1, 1, 1)
-        noisy = (a * clean + s * noise).to(torch.bfloat16, memory_format=torch.channels_last)
-        found = twin.network(noisy, times, encoder_hidden_states=states).sample
-        gap = (found.float() - (a * noise - s * clean)).square().mean((1, 2, 3))
-        return (gap * weight[times]).mean()
+        noisy = blur(clean)
+        return noisy.loss(twin.network(noisy.latents, noisy.times, encoder_hidden_states=states).sample)
 
     unet.load_state_dict(learn(twin, loss_of, Pace(minutes, 1e-3, warm=0.02, average=0.998), run, "unet"))
     unet.save_pretrained(run / "unet")
