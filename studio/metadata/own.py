@@ -5,13 +5,12 @@ Formats: PNG specification, 11.3.3 (iTXt); Exif 2.32, tag 0x9286 (UserComment, e
 
 import io
 import json
-import os
-import secrets
 from pathlib import Path
 from typing import Any
 
 from PIL import ExifTags, Image, PngImagePlugin
 
+from studio import atomic
 from studio.errors import BadPicture, InvalidRequest, StudioError
 from studio.request import GenerationRequest
 
@@ -29,7 +28,7 @@ def document(request: GenerationRequest) -> str:
 def save(picture: Image.Image, request: GenerationRequest, path: Path) -> Path:
     """Write a picture with its request inside and return the path.
 
-    The file appears whole or not at all: it is written beside its place and moved there.
+    The file appears whole or not at all.
 
     Raises:
         StudioError: the suffix is none of .png, .jpg, .jpeg, .webp, or the file cannot be written.
@@ -37,25 +36,12 @@ def save(picture: Image.Image, request: GenerationRequest, path: Path) -> Path:
     kind = _FORMATS.get(path.suffix.lower())
     if kind is None:
         raise StudioError(f"{path.name} must end in .png, .jpg, .jpeg or .webp.")
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with draft.open("wb") as file:
-            picture.save(file, kind, **_options(kind, document(request)))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as error:
-        raise StudioError(f"{path} cannot be written: {error.strerror or error}.") from error
-    finally:
-        draft.unlink(missing_ok=True)
-    return path
+    return atomic.write(path, _content(picture, kind, request))
 
 
 def png_bytes(picture: Image.Image, request: GenerationRequest) -> bytes:
     """Return a picture as the content of a PNG file with its request inside."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", **_options("PNG", document(request)))
-    return buffer.getvalue()
+    return _content(picture, "PNG", request)
 
 
 def read_metadata(source: str | Path) -> GenerationRequest:
@@ -79,6 +65,12 @@ def read_metadata(source: str | Path) -> GenerationRequest:
         raise BadPicture(f"The settings inside {name} are damaged.") from error
     except InvalidRequest as error:
         raise BadPicture(f"The settings inside {name} do not fit this studio: {error}") from error
+
+
+def _content(picture: Image.Image, kind: str, request: GenerationRequest) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **_options(kind, document(request)))
+    return buffer.getvalue()
 
 
 def _options(kind: str, text: str) -> dict[str, Any]:

@@ -1,21 +1,21 @@
 """Pictures that requests name, kept as PNG files under their content's hash, so that a request can be asked again."""
 
-import os
+import io
 import re
-import secrets
 from pathlib import Path
 
 from PIL import Image
 
-from studio.errors import StudioError
+from studio import atomic
 from studio.images import content_key
 
 
 class DiskPictures:
-    """A folder of PNG files; a file appears whole or not at all."""
+    """A folder of PNG files; a file appears whole or not at all. Drafts of a killed writer are swept at start."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        atomic.sweep(folder)
 
     def keep(self, picture: Image.Image) -> str:
         """Keep a picture (of a mode PNG knows: 1, L, LA, I;16, RGB or RGBA) and return its key.
@@ -26,20 +26,10 @@ class DiskPictures:
         key = content_key(picture)
         path = self._place(key)
         if not path.exists():
-            draft = path.with_name(f".{key}.{secrets.token_hex(4)}")
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with draft.open("wb") as file:
-                    picture.save(file, "PNG")
-                    file.flush()
-                    os.fsync(file.fileno())
-                draft.replace(path)
-            except OSError as error:
-                raise StudioError(
-                    f"{path.parent} cannot be written: {error.strerror or error}; free some space or choose another --data-dir."
-                ) from error
-            finally:
-                draft.unlink(missing_ok=True)
+            buffer = io.BytesIO()
+            picture.save(buffer, "PNG")
+            atomic.make_folder(path.parent, called="The data folder")
+            atomic.write(path, buffer.getvalue(), called="The data folder")
         return key
 
     def get(self, key: str) -> Image.Image | None:
