@@ -23,7 +23,7 @@ class Twin:
         set_processor = getattr(self._copy, "set_attn_processor", None)
         if set_processor is not None:
             set_processor(AttnProcessor())
-        self.network: Any = torch.compile(self._copy)
+        self.network: Any = torch.compile(self._copy, dynamic=False)
 
     def refresh(self) -> None:
         """Take over the module's present weights and forget old gradients."""
