@@ -13,6 +13,7 @@ from studio.ports import Engine, Parts, Progress
 from studio.request import shorten
 from studio.service import Studio
 from studio.settings import Settings
+from studio.storage.hashes import HashCache
 from studio.storage.inventory import DiskInventory
 from studio.storage.pictures import DiskPictures
 
@@ -32,8 +33,9 @@ def build(settings: Settings, *, progress: Progress = lambda fraction, message: 
             raise UnknownModel(f"model: the fake engine has none but {CARD.name}, so leave {shorten(settings.model)} out.")
         # Maps are real here too: the preprocessors without weights need no model either.
         return Studio(FakeEngine, replace(fake_parts(), annotator=ControlAnnotator(settings.weights_dir)))
-    inventory = DiskInventory(settings, first=_local_model(settings, progress))
-    parts = Parts(inventory, FolderTokens(), DiskPictures(settings.data_dir / "inputs"), ControlAnnotator(settings.weights_dir))
+    hashes = HashCache(settings.data_dir / "cache" / "hashes.json")
+    inventory = DiskInventory(settings, first=_local_model(settings, progress), hashes=hashes)
+    parts = Parts(inventory, FolderTokens(), DiskPictures(settings.data_dir / "inputs"), ControlAnnotator(settings.weights_dir), hashes)
     return Studio(lambda: _diffusers_engine(settings), parts)
 
 

@@ -8,6 +8,8 @@ from studio.families import TABLE
 from studio.loras.header import Header
 from studio.loras.verdict import Host, Modules, Verdict, judge
 
+SHORTEST_HASH = 8
+
 
 @dataclass(frozen=True)
 class UnetShape:
@@ -38,6 +40,11 @@ class UnetShape:
         }
 
 
+def is_short_for(digest: str, known: str) -> bool:
+    """Whether a hash of eight digits or more is a known one or its beginning, as programs shorten them; never for an unknown one."""
+    return len(digest) >= SHORTEST_HASH and known.startswith(digest.lower())
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelCard:
     """One model folder, as its config files describe it.
@@ -52,6 +59,7 @@ class ModelCard:
         bytes: size of its weight files on disk.
         unet: the U-Net's shape.
         modules: what LoRAs can change of it; None where its weights cannot be looked at.
+        hash: 64 hexadecimal digits over all weights (`storage.hashes.folder_hash`); empty until it is known.
     """
 
     name: str
@@ -63,10 +71,15 @@ class ModelCard:
     bytes: int
     unet: UnetShape
     modules: Modules | None = field(default=None, compare=False, repr=False)
+    hash: str = field(default="", compare=False)
 
     def is_called(self, wanted: str) -> bool:
         """Whether a person means this model by a name or a folder."""
         return wanted == self.name or Path(wanted) == self.path
+
+    def answers_to(self, digest: str) -> bool:
+        """Whether a whole or shortened hash is this model's."""
+        return is_short_for(digest, self.hash)
 
 
 @dataclass(frozen=True)
@@ -94,6 +107,7 @@ class ControlNetCard:
         unet: shape of the U-Nets it fits; of an adapter only `widths` and `pixels` count, as it sees neither latents nor text.
         bytes: size of its weight files on disk.
         architecture: the class of its weights.
+        hash: 64 hexadecimal digits over all weights (`storage.hashes.folder_hash`); empty until it is known.
     """
 
     name: str
@@ -102,6 +116,11 @@ class ControlNetCard:
     unet: UnetShape
     bytes: int
     architecture: Literal["controlnet", "t2i_adapter"] = "controlnet"
+    hash: str = field(default="", compare=False)
+
+    def answers_to(self, digest: str) -> bool:
+        """Whether a whole or shortened hash is this one's."""
+        return is_short_for(digest, self.hash)
 
     def misfit(self, unet: UnetShape) -> tuple[str, str] | None:
         """Say where this one and a U-Net first differ, such as ("text width 768", "text width 128"); None when it fits."""
@@ -121,6 +140,8 @@ class LoraCard:
         changed: when it was written, in nanoseconds; another file under the same name is another LoRA.
         header: what it says about itself; None where nobody looked.
         picture: a preview that lies beside it.
+        hash: SHA-256 of the file, 64 hexadecimal digits; empty until it is known. Its first ten digits are AutoV2.
+        tensor_hash: SHA-256 of what follows the file's header, which a rewritten header leaves as it was; empty until it is known.
     """
 
     name: str
@@ -129,6 +150,18 @@ class LoraCard:
     changed: int = 0
     header: Header | None = field(default=None, compare=False, repr=False)
     picture: Path | None = None
+    hash: str = field(default="", compare=False)
+    tensor_hash: str = field(default="", compare=False)
+
+    @property
+    def addnet_hash(self) -> str:
+        """The twelve digits by which A1111 calls it: of the hash that its maker wrote into it, else of its tensors; empty if not known."""
+        return ((self.header.own_hash if self.header else "") or self.tensor_hash)[:12]
+
+    def answers_to(self, digest: str) -> bool:
+        """Whether a whole or shortened hash, of any of the kinds in use, is this LoRA's."""
+        own = self.header.own_hash if self.header else ""
+        return any(is_short_for(digest, known) for known in (self.hash, self.tensor_hash, own))
 
     def verdict(self, model: ModelCard) -> Verdict:
         """Say whether it fits a model."""

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, Self
+from typing import Literal, Protocol, Self, TypeVar
 
 from PIL import Image
 
 from studio.events import Agreement
-from studio.inventory import Inventory, ModelCard
+from studio.inventory import ControlNetCard, Inventory, LoraCard, ModelCard
 from studio.plan import Plan
 from studio.request import ControlUse
 from studio.weights import Row
@@ -17,6 +17,9 @@ MEASURES: Mapping[str, Literal["edges", "depth", "joints"]] = {"sketch": "edges"
 
 Progress = Callable[[float, str], None]
 """Reports (fraction 0 .. 1, what is being done)."""
+
+
+Card = TypeVar("Card", bound=ModelCard | ControlNetCard | LoraCard)
 
 
 class Run(Protocol):
@@ -104,6 +107,14 @@ class InventorySource(Protocol):
         ...
 
 
+class Hashes(Protocol):
+    """Knows the hashes of weights; computes on a thread of its own those that it does not know."""
+
+    def hashed(self, card: Card, *, wait: float = 0.0) -> Card:
+        """Return a card with its hashes, or as it is where they are not known after `wait` seconds."""
+        ...
+
+
 class Tokens(Protocol):
     """Counts what a prompt takes of the text encoder's window."""
 
@@ -166,9 +177,10 @@ class Annotator(Protocol):
 
 @dataclass(frozen=True)
 class Parts:
-    """What a studio is put together from, besides its engine."""
+    """What a studio is put together from, besides its engine. Without `hashes` cards count as they are."""
 
     inventory: InventorySource
     tokens: Tokens
     pictures: Pictures
     annotator: Annotator
+    hashes: Hashes | None = None

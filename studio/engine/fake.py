@@ -34,9 +34,13 @@ CARD = ModelCard(
     bytes=0,
     unet=SHAPE,
     modules=MODULES,
+    hash=hashlib.sha256(b"Fake").hexdigest(),
 )
 CONTROLNETS = tuple(
-    ControlNetCard(name=f"fake-{kind}", path=Path("fake", kind), kind=kind, unet=SHAPE, bytes=0) for kind in ("sketch", "depth", "pose")
+    ControlNetCard(
+        name=f"fake-{kind}", path=Path("fake", kind), kind=kind, unet=SHAPE, bytes=0, hash=hashlib.sha256(kind.encode()).hexdigest()
+    )
+    for kind in ("sketch", "depth", "pose")
 )
 PREVIEW_SIDE = 32
 

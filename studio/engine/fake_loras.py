@@ -1,5 +1,6 @@
 """LoRAs of the fake model: two that fit it and one of another family, as headers without files."""
 
+import hashlib
 from pathlib import Path
 
 from studio.inventory import LoraCard
@@ -18,7 +19,9 @@ def _lora(name: str, *, made_for: str, width: int, words: tuple[str, ...] = ()) 
         for component, module, wide in (("unet", _KEY, 32), ("text", _TEXT, 64))
     )
     header = Header(layers=layers, dialect="kohya", made_for=Lineage(made_for, width), alpha=4.0, words=words)
-    return LoraCard(name=name, path=Path("fake", f"{name}.safetensors"), bytes=1_200_000, header=header)
+    whole, tensors = (hashlib.sha256(f"{name} {part}".encode()).hexdigest() for part in ("whole", "tensors"))
+    path = Path("fake", f"{name}.safetensors")
+    return LoraCard(name=name, path=path, bytes=1_200_000, header=header, hash=whole, tensor_hash=tensors)
 
 
 LORAS = (

@@ -1,6 +1,5 @@
-"""What lies with a LoRA: its preview picture, and the hash by which the world knows it. Both read only when asked for."""
+"""What lies with a LoRA: its preview picture, read only when asked for."""
 
-import hashlib
 import warnings
 from pathlib import Path
 
@@ -22,13 +21,3 @@ def preview(path: Path, *, side: int) -> Image.Image | None:
         return None
     small.thumbnail((side, side))
     return small
-
-
-def short_hash(path: Path) -> str:
-    """Return the first ten hexadecimal digits of a file's SHA-256, by which Civitai and A1111 call it (AutoV2).
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:10]

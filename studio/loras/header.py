@@ -31,6 +31,7 @@ class Header:
         dora: whether there are DoRA scales.
         words: trigger words and the commonest tags it was trained on.
         base: name of the model it was trained on, as its maker wrote it; may be empty.
+        own_hash: SHA-256 of its tensors as its maker wrote it (`sshs_model_hash`), 64 hexadecimal digits; may be empty.
     """
 
     layers: tuple[Layer, ...] = ()
@@ -43,6 +44,7 @@ class Header:
     dora: bool = False
     words: tuple[str, ...] = ()
     base: str = ""
+    own_hash: str = ""
 
     @property
     def ranks(self) -> tuple[int, ...]:
@@ -103,6 +105,7 @@ def understand(raw: RawHeader, *, name: str) -> Header:
         dora=any("dora" in roles for roles in modules.values()),
         words=trigger_words(raw.metadata),
         base=_first(raw.metadata, "ss_sd_model_name", "ss_base_model_version", "modelspec.architecture"),
+        own_hash=_own_hash(raw.metadata),
     )
 
 
@@ -134,6 +137,11 @@ def _with_alpha(header: Header, raw: RawHeader, path: Path) -> Header:
         content = b"\0\0" + content
     value = struct.unpack(_ALPHA_FORMATS.get(place.dtype, "<f"), content)[0]
     return replace(header, alpha=value if abs(value) < 1e6 else None)
+
+
+def _own_hash(metadata: Mapping[str, str]) -> str:
+    written = metadata.get("sshs_model_hash", "").removeprefix("0x").lower()
+    return written if re.fullmatch(r"[0-9a-f]{64}", written) else ""
 
 
 def _first(metadata: Mapping[str, str], *names: str) -> str:

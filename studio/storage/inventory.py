@@ -14,6 +14,7 @@ from studio.loras.verdict import Modules, text_shapes, unet_shapes
 from studio.settings import LORAS_FOLDER, Settings
 from studio.storage import controlnets
 from studio.storage.configs import last_change, read_config, unet_shape
+from studio.storage.hashes import HashCache
 from studio.storage.loras import LoraFolders
 
 Card = ModelCard | ControlNetCard | BrokenCard
@@ -31,11 +32,11 @@ class Shelf:
 class DiskInventory:
     """Reads model folders' configs. A folder that did not change is not read again."""
 
-    def __init__(self, settings: Settings, *, first: str = "") -> None:
-        """`first` is the name or folder of the model that becomes the default one."""
-        self._settings, self._first = settings, first
+    def __init__(self, settings: Settings, *, first: str = "", hashes: HashCache | None = None) -> None:
+        """`first` is the name or folder of the model that becomes the default one; without `hashes` cards have none."""
+        self._settings, self._first, self._hashes = settings, first, hashes
         self._read: dict[Path, tuple[float, Card]] = {}
-        self._loras = LoraFolders((*settings.embedded_loras, settings.loras_dir, *settings.lora_dirs))
+        self._loras = LoraFolders((*settings.embedded_loras, settings.loras_dir, *settings.lora_dirs), hashes)
 
     def read(self) -> Inventory:
         """Return what there is now, the default model first."""
@@ -69,13 +70,16 @@ class DiskInventory:
         changed = last_change(*shelf.watched(folder))
         known = self._read.get(folder)
         if known and known[0] == changed:
-            return known[1]
+            return self._hashed(known[1])
         try:
             card: Card = shelf.describe(name, folder)
         except BrokenModel as error:
             card = BrokenCard(name, folder, str(error), shelf.part)
         self._read[folder] = (changed, card)
-        return card
+        return self._hashed(card)
+
+    def _hashed(self, card: Card) -> Card:
+        return card if self._hashes is None or isinstance(card, BrokenCard) else self._hashes.hashed(card)
 
 
 def describe(name: str, folder: Path) -> ModelCard:

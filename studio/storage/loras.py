@@ -8,6 +8,7 @@ from studio.errors import BadLora
 from studio.inventory import BrokenCard, LoraCard
 from studio.loras.header import read_header
 from studio.loras.safetensors_header import PICKLED
+from studio.storage.hashes import HashCache
 
 MAX_FILES = 20_000
 PICTURES = (".preview.png", ".png", ".jpg", ".jpeg", ".webp", ".preview.jpg", ".preview.jpeg", ".preview.webp")
@@ -18,8 +19,8 @@ Stamp = tuple[int, int]
 class LoraFolders:
     """Offers the LoRAs of some folders and their sub-folders; `folders` that are not there are passed over."""
 
-    def __init__(self, folders: Sequence[Path]) -> None:
-        self._folders = folders
+    def __init__(self, folders: Sequence[Path], hashes: HashCache | None = None) -> None:
+        self._folders, self._hashes = folders, hashes
         self._known: dict[Path, tuple[Stamp, LoraCard | BrokenCard]] = {}
 
     def read(self) -> tuple[tuple[LoraCard, ...], tuple[BrokenCard, ...]]:
@@ -54,12 +55,16 @@ class LoraFolders:
         picture = next((path.with_name(path.stem + ending) for ending in PICTURES if path.stem + ending in beside), None)
         known = self._known.get(path)
         if known and known[0] == stamp and (isinstance(known[1], BrokenCard) or known[1].picture == picture):
-            return known
+            return stamp, self._hashed(known[1])
         try:
             header = read_header(path)
         except BadLora as error:
             return stamp, BrokenCard(name, path, str(error))
-        return stamp, LoraCard(name=name, path=path, bytes=stat.st_size, changed=stat.st_mtime_ns, header=header, picture=picture)
+        card = LoraCard(name=name, path=path, bytes=stat.st_size, changed=stat.st_mtime_ns, header=header, picture=picture)
+        return stamp, self._hashed(card)
+
+    def _hashed(self, card: LoraCard | BrokenCard) -> LoraCard | BrokenCard:
+        return self._hashes.hashed(card) if self._hashes and isinstance(card, LoraCard) else card
 
     def _files(self) -> Iterator[tuple[str, Path, frozenset[str]]]:
         """Return (name, path, names of the files beside it) of all LoRA files."""

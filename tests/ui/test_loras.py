@@ -1,5 +1,6 @@
 """The LoRA section over plain HTTP: what the browser is told, and the one sentence when a LoRA does not fit."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from PIL import Image
 
 from studio.inventory import LoraCard
-from studio.loras.files import preview, short_hash
+from studio.loras.files import preview
 from studio.loras.header import Header
 from studio.ui.panels.loras import row, size
 from tests.served import Served
@@ -80,9 +81,8 @@ def test_previews_are_small_and_harmless(tmp_path: Path) -> None:
     assert [preview(tmp_path / name, side=96) for name in ("b.png", "c.jpg", "d.png", "missing.png")] == [None] * 4
 
 
-def test_the_hash_is_the_one_the_world_knows(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(b"abc")
-    assert short_hash(tmp_path / "a") == "ba7816bf8f"
+def test_the_hash_is_told_in_ten_digits(visitor: Page) -> None:
+    assert visitor.call("loras", "lora_hash", "clay") == hashlib.sha256(b"clay whole").hexdigest()[:10]
 
 
 def test_a_row_without_header_or_model_still_shows() -> None:

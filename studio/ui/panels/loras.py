@@ -6,7 +6,7 @@ import gradio as gr
 
 from studio.images import jpeg_bytes
 from studio.inventory import LoraCard, ModelCard
-from studio.loras.files import preview, short_hash
+from studio.loras.files import preview
 from studio.request import MAX_LORAS, limits
 from studio.service import Studio
 from studio.ui import widgets
@@ -62,11 +62,7 @@ def server_functions(studio: Studio) -> list[Any]:
 
     def lora_hash(name: Any) -> str | None:
         card = _named(studio, name)
-        try:
-            return short_hash(card.path) if card else None
-        except OSError:
-            # Removed since the list was made; without its hash the row is as good.
-            return None
+        return card.hash[:10] or None if card else None
 
     return [list_loras, lora_picture, lora_hash]
 
