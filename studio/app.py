@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from studio.access import Access
 from studio.control.annotator import ControlAnnotator
 from studio.engine.fake import CARD, FakeEngine, fake_parts
 from studio.engine.tokens import FolderTokens
@@ -13,6 +14,7 @@ from studio.ports import Engine, Parts, Progress
 from studio.request import shorten
 from studio.service import Studio
 from studio.settings import Settings
+from studio.storage.access import DiskBook
 from studio.storage.hashes import HashCache
 from studio.storage.inventory import DiskInventory
 from studio.storage.pictures import DiskPictures
@@ -32,11 +34,17 @@ def build(settings: Settings, *, progress: Progress = lambda fraction, message: 
         if settings.model not in ("", CARD.name):
             raise UnknownModel(f"model: the fake engine has none but {CARD.name}, so leave {shorten(settings.model)} out.")
         # Maps are real here too: the preprocessors without weights need no model either.
-        return Studio(FakeEngine, replace(fake_parts(), annotator=ControlAnnotator(settings.weights_dir)))
+        return Studio(FakeEngine, replace(fake_parts(), annotator=ControlAnnotator(settings.weights_dir), access=access(settings)))
     hashes = HashCache(settings.data_dir / "cache" / "hashes.json")
     inventory = DiskInventory(settings, first=_local_model(settings, progress), hashes=hashes)
-    parts = Parts(inventory, FolderTokens(), DiskPictures(settings.data_dir / "inputs"), ControlAnnotator(settings.weights_dir), hashes)
+    pictures = DiskPictures(settings.data_dir / "inputs")
+    parts = Parts(inventory, FolderTokens(), pictures, ControlAnnotator(settings.weights_dir), hashes, access=access(settings))
     return Studio(lambda: _diffusers_engine(settings), parts)
+
+
+def access(settings: Settings) -> Access:
+    """Return the register of who may come in; it touches the disk only when asked."""
+    return Access(DiskBook(settings.data_dir / "access"))
 
 
 def open_studio(**settings: Any) -> Studio:

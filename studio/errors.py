@@ -12,6 +12,9 @@ StudioError
 ├── BadLora             a LoRA file cannot be read, is forged, or would not change the model
 ├── BadPicture          a picture cannot be read or carries no request
 ├── BadPose             an OpenPose file cannot be read
+├── NotAllowed          the person asking may not do this
+│   └── NotSignedIn     nobody known is asking
+├── QuotaSpent          a guest has used up this hour's share
 └── InternalError       a defect: logged under an id, the id is shown
 """
 
@@ -69,6 +72,18 @@ class BadLora(StudioError):
 
 class BadPose(StudioError):
     """A pose cannot be read; the sentence names the part that is not as it must be."""
+
+
+class NotAllowed(StudioError):
+    """Whoever asks may not do this, or asks for it out of bounds."""
+
+
+class NotSignedIn(NotAllowed):
+    """A secret is wrong, used up, withdrawn or too old, or none was shown."""
+
+
+class QuotaSpent(StudioError):
+    """A guest's share of this hour is used up."""
 
 
 class InternalError(StudioError):

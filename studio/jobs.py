@@ -48,6 +48,8 @@ class Job:
         """`pictures` has an entry for every picture that the plan's request names."""
         self.id = secrets.token_urlsafe(18)
         self.visitor, self.person = visitor, person
+        # A guest has one place in the round, however many pages or programs they open.
+        self.lane = visitor if person.role == "owner" else person.id
         self.plan = plan
         self.pictures = dict(pictures or {})
         self._changed = threading.Condition()
@@ -165,11 +167,11 @@ class JobQueue:
         with self._ready:
             if self._closed:
                 raise StudioError("The studio is closing; start it again.")
-            if len(self._lanes.get(job.visitor, ())) >= self._per_visitor:
+            if len(self._lanes.get(job.lane, ())) >= self._per_visitor:
                 raise QueueFull(f"You have {self._per_visitor} pictures waiting; wait for one of them or stop it.")
             if sum(map(len, self._lanes.values())) >= self._limit:
                 raise QueueFull(f"{self._limit} pictures are waiting, which is all the queue holds; try again in a minute.")
-            self._lanes.setdefault(job.visitor, deque()).append(job)
+            self._lanes.setdefault(job.lane, deque()).append(job)
             self._tell_places()
             self._ready.notify()
 
@@ -195,12 +197,12 @@ class JobQueue:
     def remove(self, job: Job) -> bool:
         """Take a waiting job out; False when it is not waiting (any more)."""
         with self._ready:
-            lane = self._lanes.get(job.visitor)
+            lane = self._lanes.get(job.lane)
             if lane is None or job not in lane:
                 return False
             lane.remove(job)
             if not lane:
-                del self._lanes[job.visitor]
+                del self._lanes[job.lane]
             self._tell_places()
             return True
 

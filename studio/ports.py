@@ -6,8 +6,10 @@ from typing import Literal, Protocol, Self, TypeVar
 
 from PIL import Image
 
+from studio.access import Access
 from studio.events import Agreement
 from studio.inventory import ControlNetCard, Inventory, LoraCard, ModelCard
+from studio.people import Person
 from studio.plan import Plan
 from studio.request import ControlUse
 from studio.weights import Row
@@ -134,6 +136,10 @@ class Pictures(Protocol):
         """Return the picture of a key, or None when it is not here."""
         ...
 
+    def of(self, person: Person) -> "Pictures":
+        """Return the pictures of one person. Guests have theirs apart, so that a hash opens nobody else's picture."""
+        ...
+
 
 @dataclass(frozen=True)
 class Offer:
@@ -177,10 +183,14 @@ class Annotator(Protocol):
 
 @dataclass(frozen=True)
 class Parts:
-    """What a studio is put together from, besides its engine. Without `hashes` cards count as they are."""
+    """What a studio is put together from, besides its engine.
+
+    Without `hashes` cards count as they are, without `access` there is nobody but the owner.
+    """
 
     inventory: InventorySource
     tokens: Tokens
     pictures: Pictures
     annotator: Annotator
     hashes: Hashes | None = None
+    access: Access | None = None

@@ -10,7 +10,8 @@ from typing import Self
 from PIL import Image
 
 from studio import intake
-from studio.errors import InvalidRequest, UnknownModel
+from studio.access import Access
+from studio.errors import InvalidRequest, NotAllowed, UnknownModel
 from studio.events import Cancelled, Failed, Loading
 from studio.inventory import Inventory
 from studio.jobs import Job, JobQueue
@@ -30,11 +31,13 @@ class Studio:
 
     def __init__(self, make_engine: Callable[[], Engine], parts: Parts) -> None:
         self._inventory, self._tokens = parts.inventory, parts.tokens
-        self._pictures, self._annotator = parts.pictures, parts.annotator
+        self._pictures, self._annotator, self._access = parts.pictures, parts.annotator, parts.access
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._lock = threading.Lock()
         self._queue = JobQueue()
         self._loading: Loading | Failed | None = None
+        if self._access:
+            self._access.listen(self._show_out)
         self._worker = Worker(make_engine, self._queue, annotator=parts.annotator, announce=self._note_loading)
 
     def open(self) -> Self:
@@ -71,41 +74,56 @@ class Studio:
             person: to whom the pictures belong.
 
         Raises:
-            InvalidRequest, UnknownModel, BadPicture, QueueFull: nothing was queued.
+            InvalidRequest, UnknownModel, BadPicture, QueueFull, NotAllowed, QuotaSpent: nothing was queued.
         """
-        request, pictures = self._take_in(request, images or {})
+        request, pictures = self._take_in(request, images or {}, person)
         plan = resolve(request, self._inventory.read(), entropy=secrets.randbits(32))
+        for control in plan.controls:
+            self._check_ready(control.use, person)
+        if self._access:
+            self._access.admit(person, plan, waiting=sum(job.person.id == person.id for job in self._queue.waiting()))
         job = Job(plan, visitor=visitor, person=person, pictures=pictures)
         self._queue.put(job)
         self._remember(job)
         return job
 
-    def keep(self, picture: Image.Image) -> str:
-        """Keep a picture of any mode and return the hash by which requests may name it.
+    def keep(self, picture: Image.Image, *, person: Person = OWNER) -> str:
+        """Keep a picture of any mode and return the hash by which the person's requests may name it.
 
         Raises:
             BadPicture: it is too large or too small, or its mode means no colour.
         """
-        return self._pictures.keep(intake.tidy(picture).picture)
+        return self._pictures.of(person).keep(intake.tidy(picture).picture)
 
-    def picture(self, key: str) -> Image.Image | None:
-        """Return the kept picture of that hash, or None when it is not here."""
-        return self._pictures.get(key)
+    def picture(self, key: str, *, person: Person = OWNER) -> Image.Image | None:
+        """Return the picture of that hash that the person keeps, or None when there is none."""
+        return self._pictures.of(person).get(key)
 
-    def annotate(self, use: ControlUse, *, size: tuple[int, int], progress: Progress = lambda fraction, message: None) -> Image.Image:
+    def annotate(
+        self,
+        use: ControlUse,
+        *,
+        size: tuple[int, int],
+        progress: Progress = lambda fraction, message: None,
+        person: Person = OWNER,
+    ) -> Image.Image:
         """Return the map that a ControlNet unit would follow, RGB, without making a picture.
 
         Args:
             use: the unit; its `image` is the hash of a kept picture.
             size: width and height of the map in pixels.
             progress: hears (fraction, message) while weights are fetched; ends the work by raising.
+            person: who asks; a guest is charged, and has no weights fetched.
 
         Raises:
             StudioError: the picture is not here, or the preprocessor cannot make a map of it.
         """
-        picture = self._pictures.get(use.image)
+        picture = self.picture(use.image, person=person)
         if picture is None:
             raise InvalidRequest(f"image: {shorten(use.image)} is not here; give the picture again.")
+        self._check_ready(use, person)
+        if self._access:
+            self._access.admit_map(person, *size)
         return self._annotator.annotate(picture, use, size, progress)
 
     def preprocessors(self, kind: str) -> list[Offer]:
@@ -118,15 +136,26 @@ class Studio:
         if self._queue.remove(job):
             job.emit(Cancelled(job_id=job.id, index=0))
 
-    def job(self, job_id: str) -> Job | None:
-        """Return the job of that (unguessable) id, or None when it was never there or is long over."""
+    def job(self, job_id: str, *, person: Person = OWNER) -> Job | None:
+        """Return the job of that (unguessable) id, or None when the person may not see it, it was never there or is long over."""
         with self._lock:
-            return self._jobs.get(job_id)
+            job = self._jobs.get(job_id)
+        return job if job and self._may_see(person, job) else None
 
-    def jobs_of(self, visitor: str) -> list[Job]:
-        """Return a visitor's remembered jobs, oldest first."""
+    def jobs_of(self, visitor: str, *, person: Person = OWNER) -> list[Job]:
+        """Return the remembered jobs of one visitor, of those that are the person's, oldest first."""
         with self._lock:
-            return [job for job in self._jobs.values() if job.visitor == visitor]
+            return [job for job in self._jobs.values() if job.visitor == visitor and job.person.id == person.id]
+
+    def shared_jobs(self, person: Person) -> list[Job]:
+        """Return the remembered jobs of others that the person may look at, oldest first."""
+        with self._lock:
+            return [job for job in self._jobs.values() if job.person.id != person.id and self._may_see(person, job)]
+
+    @property
+    def access(self) -> Access | None:
+        """Who may come in over a link; None where this studio knows nobody but its owner."""
+        return self._access
 
     def waiting(self) -> int:
         """Return how many jobs wait, without the running one."""
@@ -156,8 +185,34 @@ class Studio:
             raise UnknownModel(f"model: {shorten(model)} is not here.")
         return self._tokens.count(card, without_tags(text))
 
-    def _take_in(self, request: GenerationRequest, images: Mapping[str, Image.Image]) -> tuple[GenerationRequest, dict[str, Image.Image]]:
+    def _may_see(self, person: Person, job: Job) -> bool:
+        if person.role == "owner" or job.person.id == person.id:
+            return True
+        return bool(self._access and self._access.shares_with(person) and job.person.role == "owner")
+
+    def _check_ready(self, use: ControlUse, person: Person) -> None:
+        """Guests do not make this machine fetch weights."""
+        if person.role == "owner":
+            return
+        offer = next((offer for offer in self._annotator.offers(use.kind) if offer.row.name == use.preprocessor), None)
+        if offer and offer.state != "ready":
+            raise NotAllowed(
+                f"preprocessor: {offer.row.label} is not on this machine yet; choose another one, or ask the owner to use it once."
+            )
+
+    def _show_out(self, identity: str | None) -> None:
+        """End what a person runs or waits for; None: all who are not the owner."""
+        with self._lock:
+            theirs = [job for job in self._jobs.values() if job.person.role != "owner" and identity in (None, job.person.id)]
+        for job in theirs:
+            if job.state().terminal is None:
+                self.stop(job)
+
+    def _take_in(
+        self, request: GenerationRequest, images: Mapping[str, Image.Image], person: Person
+    ) -> tuple[GenerationRequest, dict[str, Image.Image]]:
         """Return the request with hashes for names, and the pictures by hash."""
+        kept = self._pictures.of(person)
         named = {use.image for use in request.controls}
         for name in images:
             if name not in named:
@@ -166,8 +221,8 @@ class Studio:
         for index, use in enumerate(request.controls):
             where = f"controls[{index}].image"
             given = images.get(use.image)
-            key = use.image if given is None else self._pictures.keep(intake.tidy(given, kind=use.kind, name=where).picture)
-            picture = self._pictures.get(key)
+            key = use.image if given is None else kept.keep(intake.tidy(given, kind=use.kind, name=where).picture)
+            picture = kept.get(key)
             if picture is None:
                 raise InvalidRequest(f"{where}: {shorten(use.image)} is not here; give the picture along.")
             controls.append(use.model_copy(update={"image": key}))

@@ -18,6 +18,7 @@ from studio.engine.fake_loras import LORAS, MODULES
 from studio.events import Agreement
 from studio.images import content_key
 from studio.inventory import ControlNetCard, Inventory, ModelCard, UnetShape
+from studio.people import Person
 from studio.plan import Plan
 from studio.ports import Offer, Parts, Progress
 from studio.request import ControlUse
@@ -68,6 +69,7 @@ class MemoryPictures:
     """Keeps pictures for as long as the studio runs."""
 
     known: dict[str, Image.Image] = field(default_factory=dict)
+    others: dict[str, "MemoryPictures"] = field(default_factory=dict)
 
     def keep(self, picture: Image.Image) -> str:
         """Keep a picture and return its key."""
@@ -78,6 +80,10 @@ class MemoryPictures:
     def get(self, key: str) -> Image.Image | None:
         """Return the picture of a key, or None."""
         return self.known.get(key)
+
+    def of(self, person: Person) -> "MemoryPictures":
+        """Return the pictures of one person; the owner's are these."""
+        return self if person.role == "owner" else self.others.setdefault(person.id, MemoryPictures())
 
 
 @dataclass(frozen=True)

@@ -7,27 +7,37 @@ from pathlib import Path
 from PIL import Image
 
 from studio import atomic
+from studio.errors import StudioError
 from studio.images import content_key
+from studio.people import Person
+
+GUESTS = "guests"
+GUEST_BYTES = 200_000_000
 
 
 class DiskPictures:
     """A folder of PNG files; a file appears whole or not at all. Drafts of a killed writer are swept at start."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, *, most_bytes: int | None = None) -> None:
+        self._folder, self._most_bytes = folder, most_bytes
         atomic.sweep(folder)
+
+    def of(self, person: Person) -> "DiskPictures":
+        """Return the pictures of one person; a guest's are a folder of their own, which holds at most 200 MB."""
+        return self if person.role == "owner" else DiskPictures(self._folder / GUESTS / person.id, most_bytes=GUEST_BYTES)
 
     def keep(self, picture: Image.Image) -> str:
         """Keep a picture (of a mode PNG knows: 1, L, LA, I;16, RGB or RGBA) and return its key.
 
         Raises:
-            StudioError: the folder cannot be written.
+            StudioError: the folder cannot be written, or a guest's is full.
         """
         key = content_key(picture)
         path = self._place(key)
         if not path.exists():
             buffer = io.BytesIO()
             picture.save(buffer, "PNG")
+            self._check_room(len(buffer.getvalue()))
             atomic.make_folder(path.parent, called="The data folder")
             atomic.write(path, buffer.getvalue(), called="The data folder")
         return key
@@ -42,6 +52,12 @@ class DiskPictures:
                 return picture.copy()
         except FileNotFoundError:
             return None
+
+    def _check_room(self, more: int) -> None:
+        if self._most_bytes is None:
+            return
+        if sum(path.stat().st_size for path in self._folder.glob("*/*.png")) + more > self._most_bytes:
+            raise StudioError(f"Your pictures for control fill {self._most_bytes / 1e6:.0f} MB, which is all you may; use one again.")
 
     def _place(self, key: str) -> Path:
         return self._folder / key[:2] / f"{key}.png"

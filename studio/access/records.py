@@ -1,0 +1,58 @@
+"""What the access layer remembers, as immutable values. Secrets are never among it, only their digests."""
+
+from dataclasses import dataclass, field
+
+from studio.access.rules import Quota
+from studio.people import Role
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """Anything remembered: `id` may be shown, `digest` is how a secret leads to it (empty where none does)."""
+
+    id: str
+    digest: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Invitation(Record):
+    """A link that lets people in until `until` (seconds since 1970); `uses` is how many may still come."""
+
+    role: Role
+    name: str
+    until: float
+    uses: int = 1
+    quota: Quota = field(default_factory=Quota)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guest(Record):
+    """Somebody who came in by an invitation, until `until` or until cut off."""
+
+    role: Role
+    name: str
+    until: float
+    joined: float
+    seen: float
+    cut: bool = False
+    quota: Quota = field(default_factory=Quota)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Token(Record):
+    """What a program shows instead of a session; `until` None is for ever."""
+
+    role: Role
+    name: str
+    made: float
+    until: float | None = None
+    seen: float | None = None
+    quota: Quota = field(default_factory=Quota)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session(Record):
+    """One browser that is signed in as the person `person`."""
+
+    person: str
+    until: float
