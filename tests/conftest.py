@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Every worker has a core; threads that wait for each other on cores of other workers make small networks ten times slower.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 SYSTEM_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
