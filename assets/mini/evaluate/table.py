@@ -135,7 +135,7 @@ def base_rows(pipeline: Any, count: int, settings: Settings) -> list[Row]:
     """The base alone; `count` prompts, half of them pairs."""
     judge = load_judge()
     rows = [*single_rows(pipeline, judge, count // 2, settings), *pair_rows(pipeline, judge, count // 2, settings)]
-    rows.append(negative_row(pipeline, judge, count // 3, settings))
+    rows.append(negative_row(pipeline, judge, count, settings))
     rows.append(curve_row(pipeline, judge, count // 8, settings))
     rows.append(speed_row(pipeline))
     rows.append(preview_row(pipeline, asks("pair", 16)))
