@@ -15,7 +15,9 @@ from studio.request import shorten
 from studio.service import Studio
 from studio.settings import Settings
 from studio.storage.access import DiskBook
+from studio.storage.backlog import DiskBacklog
 from studio.storage.hashes import HashCache
+from studio.storage.history import DiskHistory
 from studio.storage.inventory import DiskInventory
 from studio.storage.pictures import DiskPictures
 
@@ -33,13 +35,23 @@ def build(settings: Settings, *, progress: Progress = lambda fraction, message: 
     if settings.engine == "fake":
         if settings.model not in ("", CARD.name):
             raise UnknownModel(f"model: the fake engine has none but {CARD.name}, so leave {shorten(settings.model)} out.")
-        # Maps are real here too: the preprocessors without weights need no model either.
-        return Studio(FakeEngine, replace(fake_parts(), annotator=ControlAnnotator(settings.weights_dir), access=access(settings)))
+        return Studio(FakeEngine, lasting(fake_parts(), settings))
     hashes = HashCache(settings.data_dir / "cache" / "hashes.json")
     inventory = DiskInventory(settings, first=_local_model(settings, progress), hashes=hashes)
-    pictures = DiskPictures(settings.data_dir / "inputs")
-    parts = Parts(inventory, FolderTokens(), pictures, ControlAnnotator(settings.weights_dir), hashes, access=access(settings))
-    return Studio(lambda: _diffusers_engine(settings), parts)
+    parts = Parts(inventory, FolderTokens(), DiskPictures(settings.inputs_dir), ControlAnnotator(settings.weights_dir), hashes)
+    return Studio(lambda: _diffusers_engine(settings), lasting(parts, settings))
+
+
+def lasting(parts: Parts, settings: Settings) -> Parts:
+    """Give parts the disk: what is made, given and asked for is found again by the next studio. Maps are real with every engine."""
+    return replace(
+        parts,
+        pictures=DiskPictures(settings.inputs_dir),
+        annotator=ControlAnnotator(settings.weights_dir),
+        access=access(settings),
+        gallery=DiskHistory(settings.data_dir, limit=settings.history_limit),
+        backlog=DiskBacklog(settings.data_dir / "queue"),
+    )
 
 
 def access(settings: Settings) -> Access:

@@ -91,6 +91,8 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", default=str(default_data_dir()), help="folder for models and everything the studio keeps (~/.studio)")
     parser.add_argument("--model", default=usual.model, help="name of a model here, its folder, or a hub id such as owner/name (Mini)")
     parser.add_argument("--lora-dir", action="append", default=[], help="another folder with LoRAs; may be given several times")
+    limit = "gigabytes that the history may take, above which the oldest pictures without a star are removed (all are kept)"
+    parser.add_argument("--history-limit", type=_gigabytes, help=limit)
     for name, kind in (("engine", EngineName), ("device", DeviceName), ("precision", PrecisionName), ("preview", PreviewName)):
         default = getattr(usual, name)
         parser.add_argument(f"--{name}", default=default, choices=get_args(kind), help=f"({default})")
@@ -104,7 +106,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         raise WrongUsage(f"--data-dir: the folder {data_dir} cannot be made: {error.strerror}.") from error
     # The model's name goes through the request's own bounds, like every other value.
     GenerationRequest.parse({"model": options.model})
-    names = ("model", "engine", "device", "precision", "preview")
+    names = ("model", "engine", "device", "precision", "preview", "history_limit")
     return Settings(data_dir=data_dir, lora_dirs=_folders(options.lora_dir), **{name: getattr(options, name) for name in names})
 
 
@@ -120,6 +122,7 @@ def _show_page(options: argparse.Namespace) -> None:
     settings = _settings(options)
     studio = build(settings, progress=_Progress().fetched)
     try:
+        studio.resume()
         server = serve(studio, settings, host=options.host, port=options.port)
         # Only now, because loading a model would slow the page's start.
         studio.open()
@@ -145,6 +148,10 @@ def _generate(options: argparse.Namespace) -> None:
             print(sentence, file=sys.stderr)
         _follow(studio, job, progress)
         result = job.result()
+        if studio.gallery:
+            studio.gallery.settle()
+        for sentence in studio.notes():
+            print(sentence, file=sys.stderr)
     for i in range(len(result.images)):
         path = out if len(result.images) == 1 else out.with_stem(f"{out.stem}-{i + 1}")
         print(result.save(i, path))
@@ -226,6 +233,12 @@ def _port(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"must be a whole number from 1 to 65535, not {shorten(text)}")
     return int(text)
+
+
+def _gigabytes(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", text) or not float(text):
+        raise argparse.ArgumentTypeError(f"must be a number of gigabytes above 0 such as 20 or 0.5, not {shorten(text)}")
+    return round(float(text) * 1e9)
 
 
 def _option(field: str) -> str:

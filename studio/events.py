@@ -96,7 +96,8 @@ class Agreement:
 class Finished:
     """The pictures, RGB, and per picture the concrete request that makes it again and how it follows the request's ControlNet units.
 
-    `agreements` has an entry per picture, in it one per unit; it is empty when the request has no units.
+    `agreements` has an entry per picture, in it one per unit; it is empty when the request has no units. `kept` has the pictures' ids
+    in the history; it is empty when nothing is kept.
     """
 
     job_id: str
@@ -104,6 +105,7 @@ class Finished:
     requests: tuple[GenerationRequest, ...]
     seconds: float
     agreements: tuple[tuple[Agreement, ...], ...] = ()
+    kept: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

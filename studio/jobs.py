@@ -1,7 +1,4 @@
-"""Jobs: one worker owns the engine, visitors take turns, events fan out, previews are newest-wins.
-
-Knows ports and plans only. Nothing here knows what a model is or who looks at the page.
-"""
+"""Jobs: one worker owns the engine, visitors take turns, events fan out, previews are newest-wins. Nothing here knows what a model is."""
 
 import logging
 import secrets
@@ -44,9 +41,11 @@ class JobState:
 class Job:
     """One submitted plan and the pictures it names. Safe to read from any thread, by any number of readers."""
 
-    def __init__(self, plan: Plan, *, visitor: str, person: Person = OWNER, pictures: Mapping[str, Image.Image] | None = None) -> None:
-        """`pictures` has an entry for every picture that the plan's request names."""
-        self.id = secrets.token_urlsafe(18)
+    def __init__(
+        self, plan: Plan, *, visitor: str, person: Person = OWNER, pictures: Mapping[str, Image.Image] | None = None, key: str = ""
+    ) -> None:
+        """`pictures` has an entry for every picture that the plan's request names; `key` is the id of a job that is taken up again."""
+        self.id = key or secrets.token_urlsafe(18)
         self.visitor, self.person = visitor, person
         # A guest has one place in the round, however many pages or programs they open.
         self.lane = visitor if person.role == "owner" else person.id
@@ -157,8 +156,8 @@ class JobQueue:
         self._ready = threading.Condition()
         self._closed = False
 
-    def put(self, job: Job) -> None:
-        """Add a job at the end of its visitor's lane.
+    def put(self, job: Job, *, again: bool = False) -> None:
+        """Add a job at the end of its visitor's lane; one that is taken up `again` had its place already and is never refused.
 
         Raises:
             QueueFull: the queue or the visitor's share of it is full; nothing was added.
@@ -167,9 +166,9 @@ class JobQueue:
         with self._ready:
             if self._closed:
                 raise StudioError("The studio is closing; start it again.")
-            if len(self._lanes.get(job.lane, ())) >= self._per_visitor:
+            if not again and len(self._lanes.get(job.lane, ())) >= self._per_visitor:
                 raise QueueFull(f"You have {self._per_visitor} pictures waiting; wait for one of them or stop it.")
-            if sum(map(len, self._lanes.values())) >= self._limit:
+            if not again and sum(map(len, self._lanes.values())) >= self._limit:
                 raise QueueFull(f"{self._limit} pictures are waiting, which is all the queue holds; try again in a minute.")
             self._lanes.setdefault(job.lane, deque()).append(job)
             self._tell_places()

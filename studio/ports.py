@@ -7,8 +7,9 @@ from typing import Literal, Protocol, Self, TypeVar
 from PIL import Image
 
 from studio.access import Access
-from studio.events import Agreement
+from studio.events import Agreement, Finished
 from studio.inventory import ControlNetCard, Inventory, LoraCard, ModelCard
+from studio.kept import Asked, Change, Entry, Leaf, Query, Shelves
 from studio.people import Person
 from studio.plan import Plan
 from studio.request import ControlUse
@@ -181,11 +182,105 @@ class Annotator(Protocol):
         ...
 
 
+class Gallery(Protocol):
+    """Keeps every finished picture. Called from any thread; each person reaches only their own pictures, others are as if not there."""
+
+    def open(self) -> None:
+        """Begin; returns at once, and what is asked meanwhile waits."""
+        ...
+
+    def keep(self, finished: Finished, person: Person, *, then: Callable[[], None] = lambda: None) -> tuple[str, ...]:
+        """Note the pictures of a run for keeping and return their ids; another thread writes them and calls `then` at the end."""
+        ...
+
+    def settle(self, timeout: float | None = None) -> bool:
+        """Wait until all that was noted is written, or could not be; False when `timeout` seconds were not enough."""
+        ...
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what a person should know: what could not be kept and why, and whether the history was made anew."""
+        ...
+
+    def page(self, person: Person, query: Query, *, before: int | None = None, count: int = 60) -> Leaf:
+        """Return pictures that a query finds, newest first, from below the key `before` on.
+
+        Raises:
+            StudioError: the history cannot be read now. So do all below.
+        """
+        ...
+
+    def shelves(self, person: Person) -> Shelves:
+        """Return how much a person has and what can be chosen among."""
+        ...
+
+    def entry(self, person: Person, key: str) -> Entry | None:
+        """Return a picture's row by its id."""
+        ...
+
+    def file(self, person: Person, key: str) -> bytes | None:
+        """Return a picture's PNG file with its request inside; None when it is not there."""
+        ...
+
+    def thumbnail(self, person: Person, key: str) -> bytes | None:
+        """Return a small copy of a picture as JPEG; None when there is no such picture."""
+        ...
+
+    def change(self, person: Person, keys: Sequence[str], change: Change) -> int:
+        """Star, unstar, put into the trash or take out of it; return how many pictures there were."""
+        ...
+
+    def tag(self, person: Person, key: str, tags: Sequence[str]) -> bool:
+        """Give a picture tags in place of those it had; False when there is no such picture."""
+        ...
+
+    def empty(self, person: Person) -> int:
+        """Remove what a person has in the trash for good; return how many pictures that were."""
+        ...
+
+    @property
+    def promise(self) -> str:
+        """One sentence that says how long pictures are kept."""
+        ...
+
+    def close(self) -> None:
+        """Write what was noted and end."""
+        ...
+
+
+class Backlog(Protocol):
+    """Remembers the jobs that are not over, so that a restart of the studio finds them."""
+
+    def take_over(self) -> list[Asked]:
+        """Begin, and return what the last studio left, oldest first; before this nothing is remembered."""
+        ...
+
+    def note(self, asked: Asked) -> None:
+        """Remember a job.
+
+        Raises:
+            StudioError: it cannot be written.
+        """
+        ...
+
+    def count(self, key: str, starts: int) -> None:
+        """Add to how often a job was started, 1 when it begins and -1 when the studio ends properly while it runs."""
+        ...
+
+    def drop(self, key: str) -> None:
+        """Forget a job."""
+        ...
+
+    def close(self) -> None:
+        """Leave it to the next studio."""
+        ...
+
+
 @dataclass(frozen=True)
 class Parts:
     """What a studio is put together from, besides its engine.
 
-    Without `hashes` cards count as they are, without `access` there is nobody but the owner.
+    Without `hashes` cards count as they are, without `access` there is nobody but the owner, without `gallery` and `backlog` pictures and
+    waiting jobs are gone with the studio.
     """
 
     inventory: InventorySource
@@ -194,3 +289,5 @@ class Parts:
     annotator: Annotator
     hashes: Hashes | None = None
     access: Access | None = None
+    gallery: Gallery | None = None
+    backlog: Backlog | None = None

@@ -11,14 +11,15 @@ from PIL import Image
 
 from studio import intake
 from studio.access import Access
-from studio.errors import InvalidRequest, NotAllowed, UnknownModel
+from studio.errors import InvalidRequest, NotAllowed, StudioError, UnknownModel
 from studio.events import Cancelled, Failed, Loading
 from studio.inventory import Inventory
 from studio.jobs import Job, JobQueue
+from studio.keeping import MAX_STARTS, Keeping, named_by_content
 from studio.loras.tags import without_tags
 from studio.people import OWNER, Person
 from studio.plan import resolve
-from studio.ports import Engine, Offer, Parts, Progress
+from studio.ports import Engine, Gallery, Offer, Parts, Progress
 from studio.request import ControlUse, GenerationRequest, shorten
 from studio.worker import Worker
 
@@ -38,17 +39,51 @@ class Studio:
         self._loading: Loading | Failed | None = None
         if self._access:
             self._access.listen(self._show_out)
-        self._worker = Worker(make_engine, self._queue, annotator=parts.annotator, announce=self._note_loading)
+        self._gallery = parts.gallery
+        self._keeping = Keeping(parts.gallery, parts.backlog)
+        self._left_over: list[tuple[Person, str]] = []
+        self._worker = Worker(make_engine, self._queue, annotator=parts.annotator, keeping=self._keeping, announce=self._note_loading)
 
     def open(self) -> Self:
         """Start working: the default model is loaded in the background. Returns at once."""
+        if self._gallery:
+            self._gallery.open()
         models = self._inventory.read().models
         self._worker.start(models[0] if models else None)
         return self
 
+    def resume(self) -> None:
+        """Take up the jobs that the last studio on this data folder did not finish, under the ids they had. Call it before `open`.
+
+        They run again by themselves, the one that was running first: they were asked for, nobody stopped them, and whoever asked may be
+        away. One that was running each time the studio was killed is not tried again, because it may be the reason.
+        """
+        for left in self._keeping.left():
+            if self._access and left.person.id not in {each.id for each in (OWNER, *self._access.guests(), *self._access.tokens())}:
+                self._keeping.over(left.id)  # a guest whose invitation ended meanwhile
+                continue
+            try:
+                job = self._planned(left.request, {}, visitor=left.visitor, person=left.person, key=left.id)
+            except StudioError as error:
+                # Its file stays: what it lacks, such as a model, may be here at the next start.
+                self._left_over.append((left.person, f"A picture of your queue could not be taken up again: {error}"))
+                continue
+            if left.starts < MAX_STARTS:
+                self._queue.put(job, again=True)
+            else:
+                job.emit(
+                    Failed(
+                        job_id=job.id,
+                        message=f"The studio was killed {left.starts} times while it made this picture; press Generate to try again.",
+                    )
+                )
+                self._keeping.over(job.id)
+            self._remember(job)
+
     def close(self) -> None:
-        """Stop what runs, drop what waits, free the device."""
+        """Stop what runs, drop what waits, free the device; pictures on their way to the disk are written."""
         self._worker.close()
+        self._keeping.close()
 
     def __enter__(self) -> Self:
         return self
@@ -63,6 +98,7 @@ class Studio:
         images: Mapping[str, Image.Image] | None = None,
         visitor: str = "local",
         person: Person = OWNER,
+        lasting: bool = False,
     ) -> Job:
         """Queue a request and return its job at once.
 
@@ -72,20 +108,34 @@ class Studio:
                 under which they are kept, so that it can be asked again without them.
             visitor: whose turn it takes; visitors share the engine fairly.
             person: to whom the pictures belong.
+            lasting: whether the next studio on this data folder shall make it, should this one end before.
 
         Raises:
             InvalidRequest, UnknownModel, BadPicture, QueueFull, NotAllowed, QuotaSpent: nothing was queued.
         """
-        request, pictures = self._take_in(request, images or {}, person)
-        plan = resolve(request, self._inventory.read(), entropy=secrets.randbits(32))
-        for control in plan.controls:
+        job = self._planned(request, images or {}, visitor=visitor, person=person)
+        for control in job.plan.controls:
             self._check_ready(control.use, person)
         if self._access:
-            self._access.admit(person, plan, waiting=sum(job.person.id == person.id for job in self._queue.waiting()))
-        job = Job(plan, visitor=visitor, person=person, pictures=pictures)
-        self._queue.put(job)
+            self._access.admit(person, job.plan, waiting=sum(job.person.id == person.id for job in self._queue.waiting()))
+        if lasting:
+            self._keeping.asked(job)
+        try:
+            self._queue.put(job)
+        except StudioError:
+            self._keeping.over(job.id)
+            raise
         self._remember(job)
         return job
+
+    @property
+    def gallery(self) -> Gallery | None:
+        """The pictures that were kept; None in a studio that keeps none."""
+        return self._gallery
+
+    def notes(self, person: Person = OWNER) -> tuple[str, ...]:
+        """Return sentences for a person about what could not be kept, and why."""
+        return (*self._keeping.notes(), *(sentence for whose, sentence in self._left_over if whose.id == person.id))
 
     def keep(self, picture: Image.Image, *, person: Person = OWNER) -> str:
         """Keep a picture of any mode and return the hash by which the person's requests may name it.
@@ -134,6 +184,7 @@ class Studio:
         """End a job: at once when it waits, before its next model evaluation when it runs."""
         job.stop()
         if self._queue.remove(job):
+            self._keeping.over(job.id)
             job.emit(Cancelled(job_id=job.id, index=0))
 
     def job(self, job_id: str, *, person: Person = OWNER) -> Job | None:
@@ -208,26 +259,12 @@ class Studio:
             if job.state().terminal is None:
                 self.stop(job)
 
-    def _take_in(
-        self, request: GenerationRequest, images: Mapping[str, Image.Image], person: Person
-    ) -> tuple[GenerationRequest, dict[str, Image.Image]]:
-        """Return the request with hashes for names, and the pictures by hash."""
-        kept = self._pictures.of(person)
-        named = {use.image for use in request.controls}
-        for name in images:
-            if name not in named:
-                raise InvalidRequest(f"images: {shorten(name)} is not named by any field of the request; leave it out.")
-        controls, pictures = [], {}
-        for index, use in enumerate(request.controls):
-            where = f"controls[{index}].image"
-            given = images.get(use.image)
-            key = use.image if given is None else kept.keep(intake.tidy(given, kind=use.kind, name=where).picture)
-            picture = kept.get(key)
-            if picture is None:
-                raise InvalidRequest(f"{where}: {shorten(use.image)} is not here; give the picture along.")
-            controls.append(use.model_copy(update={"image": key}))
-            pictures[key] = picture
-        return request.model_copy(update={"controls": tuple(controls)}), pictures
+    def _planned(
+        self, request: GenerationRequest, images: Mapping[str, Image.Image], *, visitor: str, person: Person, key: str = ""
+    ) -> Job:
+        request, pictures = named_by_content(request, images, self._pictures.of(person))
+        plan = resolve(request, self._inventory.read(), entropy=secrets.randbits(32))
+        return Job(plan, visitor=visitor, person=person, pictures=pictures, key=key)
 
     def _note_loading(self, event: Loading | Failed) -> None:
         self._loading = event

@@ -36,6 +36,7 @@ class Settings:
         embedded_models: (name, folder) of models that ship with the studio.
         embedded_loras: folders of LoRAs that ship with the studio.
         lora_dirs: further folders with LoRAs, such as those of another program; only read.
+        history_limit: bytes that the pictures of the history may take, above which the oldest without a star are removed; None keeps all.
         embedded_controlnets: (name, folder) of ControlNets that ship with it; those that are not there are passed over.
     """
 
@@ -48,7 +49,13 @@ class Settings:
     embedded_models: tuple[tuple[str, Path], ...] = EMBEDDED_MODELS
     embedded_loras: tuple[Path, ...] = EMBEDDED_LORAS
     lora_dirs: tuple[Path, ...] = ()
+    history_limit: int | None = None
     embedded_controlnets: tuple[tuple[str, Path], ...] = EMBEDDED_CONTROLNETS
+
+    @property
+    def inputs_dir(self) -> Path:
+        """Where pictures that requests name are kept."""
+        return self.data_dir / "inputs"
 
     @property
     def models_dir(self) -> Path:

@@ -8,9 +8,10 @@ from contextlib import suppress
 from PIL import Image
 
 from studio.errors import Stopped, StudioError
-from studio.events import Agreement, Annotated, Cancelled, Event, Failed, Finished, Loading, Started, Step
+from studio.events import Agreement, Annotated, Cancelled, Failed, Finished, Loading, Started, Step, Terminal
 from studio.inventory import ModelCard
 from studio.jobs import Job, JobQueue, PreviewPump, failure
+from studio.keeping import Keeping
 from studio.plan import PlannedControl
 from studio.ports import MEASURES, Annotator, Engine, Run
 
@@ -19,7 +20,7 @@ REST_AFTER = 3.0
 
 
 class Worker:
-    """Runs jobs one after the other; `annotator` makes the maps of their ControlNet units.
+    """Runs jobs one after the other; `annotator` makes the maps of their ControlNet units, `keeping` takes what they end with.
 
     `announce` hears of every model loading, also when no job asked for it.
 
@@ -27,9 +28,16 @@ class Worker:
     """
 
     def __init__(
-        self, make_engine: Callable[[], Engine], queue: JobQueue, *, annotator: Annotator, announce: Callable[[Loading | Failed], None]
+        self,
+        make_engine: Callable[[], Engine],
+        queue: JobQueue,
+        *,
+        annotator: Annotator,
+        keeping: Keeping,
+        announce: Callable[[Loading | Failed], None],
     ) -> None:
         self._make_engine, self._queue, self._annotator, self._announce = make_engine, queue, annotator, announce
+        self._keeping = keeping
         self._engine: Engine | None = None
         self._pump = PreviewPump()
         self._first: ModelCard | None = None
@@ -61,9 +69,10 @@ class Worker:
             self._load_first(self._first)
         while (job := self._next()) is not None:
             try:
-                job.emit(self._perform(job))
+                event = self._perform(job)
             except Exception as error:  # noqa: BLE001  (whatever it is, the job ends with a sentence and the next one is served)
-                job.emit(failure(job.id, error))
+                event = failure(job.id, error)
+            job.emit(self._keeping.ended(job, event))
 
     def _next(self) -> Job | None:
         """Wait for a job; the engine rests when none comes for a while. None once the queue is closed."""
@@ -95,9 +104,10 @@ class Worker:
         self._announce(Loading(job_id="", model=model.name, fraction=1.0, message="ready"))
         return self._engine
 
-    def _perform(self, job: Job) -> Event:
+    def _perform(self, job: Job) -> Terminal:
         if self._must_end(job):
             return Cancelled(job_id=job.id, index=0)
+        self._keeping.started(job)
         job.emit(Started(job_id=job.id))
         engine = self._load(job.plan.model, job)
         try:

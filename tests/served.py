@@ -3,10 +3,10 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from studio.control.annotator import ControlAnnotator
+from studio.app import lasting
 from studio.engine.fake import FakeEngine, fake_parts
 from studio.service import Studio
 from studio.settings import Settings
@@ -25,6 +25,7 @@ class Served:
 @contextmanager
 def served(studio: Studio, settings: Settings) -> Iterator[Served]:
     """Open a studio and serve its page."""
+    studio.resume()
     with studio.open():
         # Test runs side by side begin to look in different places, so that they do not reach for the same port at once.
         server = serve(studio, settings, port=17860 + os.getpid() % 1000 * 10)
@@ -37,7 +38,7 @@ def served(studio: Studio, settings: Settings) -> Iterator[Served]:
 @contextmanager
 def served_fake(data_dir: Path, *, step_seconds: float) -> Iterator[Served]:
     """Serve the page over the fake engine; one step takes `step_seconds`."""
-    parts = replace(fake_parts(), annotator=ControlAnnotator(data_dir / "preprocessors"))
-    studio = Studio(lambda: FakeEngine(step_seconds=step_seconds), parts)
-    with served(studio, Settings(data_dir=data_dir, engine="fake")) as page:
+    settings = Settings(data_dir=data_dir, engine="fake")
+    studio = Studio(lambda: FakeEngine(step_seconds=step_seconds), lasting(fake_parts(), settings))
+    with served(studio, settings) as page:
         yield page

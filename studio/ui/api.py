@@ -23,6 +23,8 @@ from studio.ui.who import person_of
 LOOK_EVERY = 0.02
 # A caller fetches its files at once; older ones are removed so that the folder does not grow.
 KEPT_FOLDERS = 32
+KEPT_WITHIN = 10.0
+"""Seconds that an answer waits for the disk, to be able to say that pictures were not kept."""
 
 
 def add(studio: Studio, folder: Path) -> None:
@@ -67,7 +69,10 @@ async def _finish(studio: Studio, job: Job, folder: Path) -> dict[str, Any]:
         case Finished(requests=requests):
             paths = await asyncio.to_thread(_write, job, folder)
             files = [{"path": str(path), "orig_name": path.name, "meta": {"_type": "gradio.FileData"}} for path in paths]
-            return {"images": files, "requests": [made.model_dump() for made in requests], "notices": list(job.plan.notices)}
+            if studio.gallery:
+                await asyncio.to_thread(studio.gallery.settle, KEPT_WITHIN)
+            notices = [*job.plan.notices, *studio.notes(job.person)]
+            return {"images": files, "requests": [made.model_dump() for made in requests], "notices": notices}
         case Failed(message=message, hint=hint):
             raise StudioError(message, hint=hint)
         case Cancelled(index=index):

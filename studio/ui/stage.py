@@ -85,7 +85,7 @@ def submit(studio: Studio, form: Form, values: Mapping[Any, Any], *, visitor: An
     try:
         if not (isinstance(visitor, str) and _VISITOR.fullmatch(visitor)):
             raise InvalidRequest("This page did not start properly; reload it.")
-        return answer | {"job": studio.submit(form.read(values), visitor=visitor, person=person).id}
+        return answer | {"job": studio.submit(form.read(values), visitor=visitor, person=person, lasting=True).id}
     except StudioError as error:
         return answer | {"error": str(error), "hint": error.hint}
 

@@ -1,0 +1,255 @@
+"""The history on disk: a PNG file a picture, in a folder a day, and a database of rows that can be made anew from the files.
+
+A picture is kept in this order: file (whole or not at all, forced to the disk), row, thumbnail. Whatever moment a power cut takes,
+files without a row are given one at the next start.
+"""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from PIL import Image
+
+from studio import atomic, metadata
+from studio.errors import StudioError
+from studio.events import Finished
+from studio.images import jpeg_bytes
+from studio.kept import Change, Entry, Leaf, Query, Shelves
+from studio.people import Person
+from studio.request import GenerationRequest
+from studio.storage import history_files as files
+from studio.storage.history_base import Base
+
+log = logging.getLogger("studio")
+
+THUMBNAIL_SIDE = 256
+TRASH_DAYS = 30
+_DAY = 86_400_000_000
+_PURGE_EVERY = _DAY // 24
+_BATCH = 200
+# As many pictures that could not be written are held in memory and tried again.
+_UNKEPT = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Noted:
+    """A picture on its way to the disk."""
+
+    id: str
+    made: int
+    person: str
+    run: str
+    picture: Image.Image
+    request: GenerationRequest
+
+
+class DiskHistory:
+    """Keeps pictures below a data folder: `pictures/`, `thumbnails/` and `history.db`."""
+
+    def __init__(self, data_dir: Path, *, limit: int | None = None) -> None:
+        """`limit` is how many bytes the pictures may take; above it the oldest that nobody starred are removed. None keeps all."""
+        self._pictures, self._small = data_dir / "pictures", data_dir / "thumbnails"
+        self._limit = limit
+        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._changed = threading.Condition()
+        self._to_do = 0
+        self._unkept: list[_Noted] = []
+        self._newest = 0
+        self._base = Base(data_dir / "history.db", replaced=lambda: self._ask(self._mend))
+        self._writing_note = ""
+        self._purged_at = self._size = 0
+        self._thread = threading.Thread(target=self._write_all, name="studio-history", daemon=True)
+
+    # ---- noting and writing ----
+    def open(self) -> None:
+        """Begin; the database is opened, checked and mended on the history's own thread."""
+        if not self._thread.ident:
+            self._thread.start()
+
+    def close(self) -> None:
+        """Write what was noted and end the thread."""
+        if self._thread.ident:
+            self._work.put(None)
+            self._thread.join()
+        self._base.close()
+
+    def keep(self, finished: Finished, person: Person, *, then: Callable[[], None] = lambda: None) -> tuple[str, ...]:
+        """Note the pictures of a run; costs nothing."""
+        noted = []
+        with self._changed:
+            for picture, request in zip(finished.images, finished.requests, strict=True):
+                self._newest = max(self._newest + 1, now())
+                one = _Noted(id=files.new_id(), made=self._newest, person=person.id, run=finished.job_id, picture=picture, request=request)
+                noted.append(one)
+        for one in noted:
+            self._ask(partial(self._attempt, one))
+        self._ask(then)
+        return tuple(one.id for one in noted)
+
+    def settle(self, timeout: float | None = None) -> bool:
+        """Wait until nothing is on its way any more."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._to_do, timeout)
+
+    def notes(self) -> tuple[str, ...]:
+        """Return the sentences about what went wrong, those about the opening first."""
+        return tuple(filter(None, (self._base.note, self._writing_note)))
+
+    @property
+    def promise(self) -> str:
+        """Say what is removed and when."""
+        trash = f"What is deleted stays in the trash for {TRASH_DAYS} days."
+        if self._limit is None:
+            return f"All pictures are kept. {trash}"
+        return f"Above {self._limit / 1e9:g} GB the oldest pictures without a star are removed. {trash}"
+
+    def _ask(self, work: Callable[[], None]) -> None:
+        with self._changed:
+            self._to_do += 1
+        self._work.put(work)
+
+    def _write_all(self) -> None:
+        self._base.open()
+        self._begin()
+        while (work := self._work.get()) is not None:
+            work()
+            with self._changed:
+                self._to_do -= 1
+                self._changed.notify_all()
+
+    def _attempt(self, one: _Noted) -> None:
+        """Write a picture, after those that could not be kept before, since room may have been made."""
+        again, self._unkept = self._unkept, []
+        for each in (*again, one):
+            self._write_or_say(each)
+        if not self._unkept:
+            self._writing_note = ""
+
+    def _write_or_say(self, one: _Noted) -> None:
+        try:
+            self._write(one)
+            self._keep_house()
+        except StudioError as error:
+            self._unkept = [*self._unkept, one][-_UNKEPT:]
+            count = len(self._unkept)
+            self._writing_note = f"{'A picture' if count == 1 else f'{count} pictures'} could not be kept: {error} Download what you need."
+        except Exception:
+            log.exception("a picture could not be kept")
+            self._unkept = [*self._unkept, one][-_UNKEPT:]
+            self._writing_note = "A picture could not be kept; the studio's log tells why. Download it while it is shown."
+
+    def _write(self, one: _Noted) -> None:
+        path = files.path_of(one.id, one.made, one.person, seed=one.request.seed)
+        content = metadata.png_bytes(one.picture, one.request)
+        atomic.make_folder((self._pictures / path).parent, called="The pictures' folder")
+        atomic.write(self._pictures / path, content, called="The picture")
+        row = Entry(id=one.id, made=one.made, person=one.person, run=one.run, path=path.as_posix(), bytes=len(content), request=one.request)
+        self._base.use(lambda rows: rows.add([row]))
+        self._size += len(content)
+        self._shrink(one.id, one.picture)
+
+    # ---- reading ----
+    def page(self, person: Person, query: Query, *, before: int | None = None, count: int = 60) -> Leaf:
+        """Return pictures that a query finds, newest first."""
+        return self._base.use(lambda rows: rows.page(person.id, query, before=before, count=count))
+
+    def shelves(self, person: Person) -> Shelves:
+        """Return how much a person has and what can be chosen among."""
+        return self._base.use(lambda rows: rows.shelves(person.id))
+
+    def entry(self, person: Person, key: str) -> Entry | None:
+        """Return a picture's row by its id."""
+        return self._base.use(lambda rows: rows.entry(person.id, key))
+
+    def file(self, person: Person, key: str) -> bytes | None:
+        """Return a picture's PNG file."""
+        entry = self.entry(person, key)
+        return files.content(self._pictures / entry.path) if entry else None
+
+    def thumbnail(self, person: Person, key: str) -> bytes | None:
+        """Return a small copy of a picture, made anew when it is lost."""
+        if self.entry(person, key) is None:
+            return None
+        small = files.content(self._small_place(key))
+        if small is None and (content := self.file(person, key)):
+            with files.opened(content) as picture:
+                small = self._shrink(key, picture.convert("RGB"))
+        return small
+
+    # ---- changing ----
+    def change(self, person: Person, keys: Sequence[str], change: Change) -> int:
+        """Star, unstar, delete or restore."""
+        return self._base.use(lambda rows: rows.change(person.id, keys, change, now=now())) if keys else 0
+
+    def tag(self, person: Person, key: str, tags: Sequence[str]) -> bool:
+        """Give a picture tags in place of those it had."""
+        return self._base.use(lambda rows: rows.tag(person.id, key, tags))
+
+    def empty(self, person: Person) -> int:
+        """Remove what a person has in the trash for good."""
+        return self._remove(self._base.use(lambda rows: rows.trash(person.id, until=now() + 1)))
+
+    def _keep_house(self) -> None:
+        """Remove what lay in the trash for long, and the oldest pictures where there is a limit."""
+        if now() - self._purged_at > _PURGE_EVERY:
+            self._purged_at = now()
+            self._remove(self._base.use(lambda rows: rows.trash(None, until=now() - TRASH_DAYS * _DAY)))
+        while self._limit is not None and self._size > self._limit:
+            if not self._remove(self._base.use(lambda rows: rows.oldest(1))):
+                return
+
+    def _remove(self, entries: Sequence[Entry]) -> int:
+        """Remove files, then rows: a power cut between leaves a row in the trash, never a picture that comes back."""
+        try:
+            for entry in entries:
+                (self._pictures / entry.path).unlink(missing_ok=True)
+                self._small_place(entry.id).unlink(missing_ok=True)
+        except OSError as error:
+            raise StudioError(f"A picture cannot be removed: {error.strerror or error}.") from error
+        self._base.use(lambda rows: rows.remove(entries))
+        self._size -= sum(entry.bytes for entry in entries)
+        return len(entries)
+
+    def _shrink(self, key: str, picture: Image.Image) -> bytes:
+        small = picture.copy()
+        small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+        content = jpeg_bytes(small, quality=82)
+        try:
+            place = self._small_place(key)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content)
+        except OSError:
+            log.warning("a thumbnail could not be written; it is made again when it is looked at")
+        return content
+
+    def _small_place(self, key: str) -> Path:
+        return self._small / key[:2] / f"{key}.jpg"
+
+    def _begin(self) -> None:
+        """Put in order what the last studio left; what fails here is told, and pictures are kept all the same."""
+        try:
+            atomic.sweep(self._pictures)
+            self._mend()
+        except Exception:
+            log.exception("the history could not be mended")
+            self._writing_note = "Some pictures may be missing in the history until the next start; the studio's log tells why."
+
+    def _mend(self) -> None:
+        """Give every file without a row one, from the row that a damaged database had or from what the file itself says."""
+        known, salvaged = self._base.use(lambda rows: rows.paths()), self._base.salvaged()
+        missing = [path for path in files.listed(self._pictures) if path not in known]
+        for start in range(0, len(missing), _BATCH):
+            found = [salvaged.get(path) or files.entry_of(self._pictures, path) for path in missing[start : start + _BATCH]]
+            entries = [entry for entry in found if entry]
+            self._base.use(lambda rows: rows.add(entries))
+        self._size = self._base.use(lambda rows: rows.size())
+
+
+def now() -> int:
+    """Return the time in microseconds since 1970, UTC."""
+    return time.time_ns() // 1000
