@@ -20,6 +20,7 @@ from studio.storage.hashes import HashCache
 from studio.storage.history import DiskHistory
 from studio.storage.inventory import DiskInventory
 from studio.storage.pictures import DiskPictures
+from studio.storage.presets import DiskPresets
 
 
 def build(settings: Settings, *, progress: Progress = lambda fraction, message: None) -> Studio:
@@ -38,7 +39,8 @@ def build(settings: Settings, *, progress: Progress = lambda fraction, message: 
         return Studio(FakeEngine, lasting(fake_parts(), settings))
     hashes = HashCache(settings.data_dir / "cache" / "hashes.json")
     inventory = DiskInventory(settings, first=_local_model(settings, progress), hashes=hashes)
-    parts = Parts(inventory, FolderTokens(), DiskPictures(settings.inputs_dir), ControlAnnotator(settings.weights_dir), hashes)
+    presets = DiskPresets(settings.presets_dir, settings.embedded_presets)
+    parts = Parts(inventory, FolderTokens(), DiskPictures(settings.inputs_dir), ControlAnnotator(settings.weights_dir), presets, hashes)
     return Studio(lambda: _diffusers_engine(settings), lasting(parts, settings))
 
 
@@ -48,6 +50,7 @@ def lasting(parts: Parts, settings: Settings) -> Parts:
         parts,
         pictures=DiskPictures(settings.inputs_dir),
         annotator=ControlAnnotator(settings.weights_dir),
+        presets=DiskPresets(settings.presets_dir, settings.embedded_presets),
         access=access(settings),
         gallery=DiskHistory(settings.data_dir, limit=settings.history_limit),
         backlog=DiskBacklog(settings.data_dir / "queue"),

@@ -58,6 +58,22 @@ def make_folder(folder: Path, *, called: str = "") -> Path:
     return folder
 
 
+def move(path: Path, target: Path, *, called: str = "") -> Path:
+    """Give a file another place on the same disk, in one step that outlives a power cut, and return the place.
+
+    Raises:
+        StudioError: it is not there, or one of the folders cannot be written.
+    """
+    try:
+        path.replace(target)
+        _sync_folder(target.parent)
+        if target.parent != path.parent:
+            _sync_folder(path.parent)
+    except OSError as error:
+        raise _refusal(called or str(path), error) from error
+    return target
+
+
 def sweep(folder: Path) -> int:
     """Remove the drafts of writers that were killed from a folder and those in it, and return how many there were.
 

@@ -15,6 +15,8 @@ StudioError
 ├── NotAllowed          the person asking may not do this
 │   └── NotSignedIn     nobody known is asking
 ├── QuotaSpent          a guest has used up this hour's share
+├── BadPreset           a preset is damaged, or its name is no good
+├── UnknownPreset       no preset of that name is here
 └── InternalError       a defect: logged under an id, the id is shown
 """
 
@@ -84,6 +86,14 @@ class NotSignedIn(NotAllowed):
 
 class QuotaSpent(StudioError):
     """A guest's share of this hour is used up."""
+
+
+class BadPreset(StudioError):
+    """A preset cannot be read, saved or named so; the sentence names it."""
+
+
+class UnknownPreset(StudioError):
+    """No preset of that name is here."""
 
 
 class InternalError(StudioError):

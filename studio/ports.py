@@ -12,6 +12,8 @@ from studio.inventory import ControlNetCard, Inventory, LoraCard, ModelCard
 from studio.kept import Asked, Change, Entry, Leaf, Query, Shelves
 from studio.people import Person
 from studio.plan import Plan
+from studio.presets import Preset
+from studio.presets.shelf import Shelf
 from studio.request import ControlUse
 from studio.weights import Row
 
@@ -139,6 +141,46 @@ class Pictures(Protocol):
 
     def of(self, person: Person) -> "Pictures":
         """Return the pictures of one person. Guests have theirs apart, so that a hash opens nobody else's picture."""
+        ...
+
+
+class PresetStore(Protocol):
+    """Keeps presets, each person's apart; what came with the studio is on everybody's shelf."""
+
+    @property
+    def pictures(self) -> Pictures:
+        """Where the pictures of presets are kept, so that none goes while a preset needs it."""
+        ...
+
+    def read(self, person: Person) -> Shelf:
+        """Look again and return what there is now."""
+        ...
+
+    def write(self, person: Person, preset: Preset, *, replaces: Preset | None = None, undo: bool = False) -> str:
+        """Keep a preset, as a new one or in the place of another of the person's.
+
+        Returns:
+            What `restore` needs to have the replaced one back, if `undo` was asked for; else an empty text.
+
+        Raises:
+            StudioError: it cannot be written; the replaced one is as it was.
+        """
+        ...
+
+    def remove(self, person: Person, preset: Preset) -> str:
+        """Take one of the person's presets away and return what `restore` needs.
+
+        Raises:
+            StudioError: it cannot be done; it is as it was.
+        """
+        ...
+
+    def restore(self, person: Person, token: str) -> Preset:
+        """Bring back what `write` replaced or `remove` took away, under another name when its own is taken meanwhile.
+
+        Raises:
+            UnknownPreset: it is no longer kept.
+        """
         ...
 
 
@@ -287,6 +329,7 @@ class Parts:
     tokens: Tokens
     pictures: Pictures
     annotator: Annotator
+    presets: PresetStore
     hashes: Hashes | None = None
     access: Access | None = None
     gallery: Gallery | None = None

@@ -11,6 +11,7 @@ from PIL import Image
 
 from studio import intake
 from studio.access import Access
+from studio.collection import Presets
 from studio.errors import InvalidRequest, NotAllowed, StudioError, UnknownModel
 from studio.events import Cancelled, Failed, Loading
 from studio.inventory import Inventory
@@ -28,11 +29,16 @@ REMEMBERED_JOBS = 32
 
 
 class Studio:
-    """A running studio. Use it as a context manager; leaving it frees the device."""
+    """A running studio. Use it as a context manager; leaving it frees the device.
+
+    Attributes:
+        presets: settings that were saved by name; see `Presets`.
+    """
 
     def __init__(self, make_engine: Callable[[], Engine], parts: Parts) -> None:
         self._inventory, self._tokens = parts.inventory, parts.tokens
         self._pictures, self._annotator, self._access = parts.pictures, parts.annotator, parts.access
+        self.presets = Presets(parts.presets, parts.pictures, parts.inventory)
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._lock = threading.Lock()
         self._queue = JobQueue()

@@ -14,6 +14,7 @@ EMBEDDED_MODELS = (("Mini", ROOT / "assets" / "mini" / "base"),)
 EMBEDDED_LORAS = (ROOT / "assets" / "mini" / "loras",)
 LORAS_FOLDER = "loras"
 EMBEDDED_CONTROLNETS = tuple((f"Mini {kind}", ROOT / "assets" / "mini" / "controlnets" / kind) for kind in ("sketch", "depth", "pose"))
+EMBEDDED_PRESETS = ROOT / "presets"
 
 
 def default_data_dir() -> Path:
@@ -38,6 +39,7 @@ class Settings:
         lora_dirs: further folders with LoRAs, such as those of another program; only read.
         history_limit: bytes that the pictures of the history may take, above which the oldest without a star are removed; None keeps all.
         embedded_controlnets: (name, folder) of ControlNets that ship with it; those that are not there are passed over.
+        embedded_presets: folder of the presets that ship with it.
     """
 
     data_dir: Path = field(default_factory=default_data_dir)
@@ -51,6 +53,7 @@ class Settings:
     lora_dirs: tuple[Path, ...] = ()
     history_limit: int | None = None
     embedded_controlnets: tuple[tuple[str, Path], ...] = EMBEDDED_CONTROLNETS
+    embedded_presets: Path = EMBEDDED_PRESETS
 
     @property
     def inputs_dir(self) -> Path:
@@ -71,6 +74,11 @@ class Settings:
     def controlnets_dir(self) -> Path:
         """The folder whose sub-folders are offered as ControlNets."""
         return self.data_dir / "controlnets"
+
+    @property
+    def presets_dir(self) -> Path:
+        """The folder of this user's presets."""
+        return self.data_dir / "presets"
 
     @property
     def weights_dir(self) -> Path:

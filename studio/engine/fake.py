@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from studio.engine.fake_loras import LORAS, MODULES
+from studio.engine.fake_presets import MemoryPresets
 from studio.events import Agreement
 from studio.images import content_key
 from studio.inventory import ControlNetCard, Inventory, ModelCard, UnetShape
@@ -105,7 +106,7 @@ class FakeAnnotator:
 
 def fake_parts() -> Parts:
     """Return parts that need neither weights nor a disk."""
-    return Parts(FakeInventory(), FakeTokens(), MemoryPictures(), FakeAnnotator())
+    return Parts(FakeInventory(), FakeTokens(), MemoryPictures(), FakeAnnotator(), MemoryPresets(MemoryPictures()))
 
 
 @dataclass
