@@ -12,9 +12,9 @@ from studio.inventory import ControlNetCard, Inventory, LoraCard, ModelCard
 from studio.kept import Asked, Change, Entry, Leaf, Query, Shelves
 from studio.people import Person
 from studio.plan import Plan
-from studio.presets import Preset
-from studio.presets.shelf import Shelf
 from studio.request import ControlUse
+from studio.stores import Pictures as Pictures  # noqa: PLC0414  (said here, too, as it is one of the ports)
+from studio.stores import PresetStore as PresetStore  # noqa: PLC0414
 from studio.weights import Row
 
 MEASURES: Mapping[str, Literal["edges", "depth", "joints"]] = {"sketch": "edges", "depth": "depth", "pose": "joints"}
@@ -125,62 +125,6 @@ class Tokens(Protocol):
 
     def count(self, model: ModelCard, text: str) -> tuple[int, int]:
         """Return (tokens of the text, tokens that fit), both without the start and end marks."""
-        ...
-
-
-class Pictures(Protocol):
-    """Keeps the pictures that requests name, by their content's hash."""
-
-    def keep(self, picture: Image.Image) -> str:
-        """Keep a picture and return its key: 64 hexadecimal digits that depend on size, mode and pixels only."""
-        ...
-
-    def get(self, key: str) -> Image.Image | None:
-        """Return the picture of a key, or None when it is not here."""
-        ...
-
-    def of(self, person: Person) -> "Pictures":
-        """Return the pictures of one person. Guests have theirs apart, so that a hash opens nobody else's picture."""
-        ...
-
-
-class PresetStore(Protocol):
-    """Keeps presets, each person's apart; what came with the studio is on everybody's shelf."""
-
-    @property
-    def pictures(self) -> Pictures:
-        """Where the pictures of presets are kept, so that none goes while a preset needs it."""
-        ...
-
-    def read(self, person: Person) -> Shelf:
-        """Look again and return what there is now."""
-        ...
-
-    def write(self, person: Person, preset: Preset, *, replaces: Preset | None = None, undo: bool = False) -> str:
-        """Keep a preset, as a new one or in the place of another of the person's.
-
-        Returns:
-            What `restore` needs to have the replaced one back, if `undo` was asked for; else an empty text.
-
-        Raises:
-            StudioError: it cannot be written; the replaced one is as it was.
-        """
-        ...
-
-    def remove(self, person: Person, preset: Preset) -> str:
-        """Take one of the person's presets away and return what `restore` needs.
-
-        Raises:
-            StudioError: it cannot be done; it is as it was.
-        """
-        ...
-
-    def restore(self, person: Person, token: str) -> Preset:
-        """Bring back what `write` replaced or `remove` took away, under another name when its own is taken meanwhile.
-
-        Raises:
-            UnknownPreset: it is no longer kept.
-        """
         ...
 
 

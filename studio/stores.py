@@ -1,0 +1,65 @@
+"""What keeps pictures and presets, as protocols; see `ports` for the others."""
+
+from typing import Protocol
+
+from PIL import Image
+
+from studio.people import Person
+from studio.presets import Preset
+from studio.presets.shelf import Shelf
+
+
+class Pictures(Protocol):
+    """Keeps the pictures that requests name, by their content's hash."""
+
+    def keep(self, picture: Image.Image) -> str:
+        """Keep a picture and return its key: 64 hexadecimal digits that depend on size, mode and pixels only."""
+        ...
+
+    def get(self, key: str) -> Image.Image | None:
+        """Return the picture of a key, or None when it is not here."""
+        ...
+
+    def of(self, person: Person) -> "Pictures":
+        """Return the pictures of one person. Guests have theirs apart, so that a hash opens nobody else's picture."""
+        ...
+
+
+class PresetStore(Protocol):
+    """Keeps presets, each person's apart; what came with the studio is on everybody's shelf."""
+
+    @property
+    def pictures(self) -> Pictures:
+        """Where the pictures of presets are kept, so that none goes while a preset needs it."""
+        ...
+
+    def read(self, person: Person) -> Shelf:
+        """Look again and return what there is now."""
+        ...
+
+    def write(self, person: Person, preset: Preset, *, replaces: Preset | None = None, undo: bool = False) -> str:
+        """Keep a preset, as a new one or in the place of another of the person's.
+
+        Returns:
+            What `restore` needs to have the replaced one back, if `undo` was asked for; else an empty text.
+
+        Raises:
+            StudioError: it cannot be written; the replaced one is as it was.
+        """
+        ...
+
+    def remove(self, person: Person, preset: Preset) -> str:
+        """Take one of the person's presets away and return what `restore` needs.
+
+        Raises:
+            StudioError: it cannot be done; it is as it was.
+        """
+        ...
+
+    def restore(self, person: Person, token: str) -> Preset:
+        """Bring back what `write` replaced or `remove` took away, under another name when its own is taken meanwhile.
+
+        Raises:
+            UnknownPreset: it is no longer kept.
+        """
+        ...
