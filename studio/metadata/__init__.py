@@ -1,5 +1,28 @@
-"""The request inside a picture: written on save, read back from any picture of ours."""
+"""The settings inside a picture: written on save, read back from pictures of ours and of other programs."""
 
-from studio.metadata.own import png_bytes, read_metadata, save
+from pathlib import Path
 
-__all__ = ["png_bytes", "read_metadata", "save"]
+from PIL import Image
+
+from studio.metadata.own import read_metadata
+from studio.metadata.record import Record
+from studio.metadata.writing import FormatName, encode
+from studio.metadata.writing import save as save_record
+from studio.provenance import Provenance
+from studio.request import GenerationRequest
+
+__all__ = ["FormatName", "Record", "encode", "png_bytes", "read_metadata", "save", "save_record"]
+
+
+def save(picture: Image.Image, request: GenerationRequest, path: Path, *, provenance: Provenance | None = None) -> Path:
+    """Write a picture with its request inside, and where it came from if that is known, and return the path.
+
+    Raises:
+        StudioError: see `writing.save`.
+    """
+    return save_record(picture, Record(request, provenance), path)
+
+
+def png_bytes(picture: Image.Image, request: GenerationRequest, *, provenance: Provenance | None = None) -> bytes:
+    """Return a picture as the content of a PNG file with its request inside, and where it came from if that is known."""
+    return encode(picture, Record(request, provenance))

@@ -1,90 +1,45 @@
-"""Our own JSON in picture files: a PNG iTXt chunk named `studio`, or the EXIF UserComment of JPEG and WebP.
+"""Reading the settings of pictures of ours, of this schema and the ones before."""
 
-Formats: PNG specification, 11.3.3 (iTXt); Exif 2.32, tag 0x9286 (UserComment, eight bytes of character code first).
-"""
-
-import io
-import json
 from pathlib import Path
-from typing import Any
 
-from PIL import ExifTags, Image, PngImagePlugin
-
-from studio import atomic
-from studio.errors import BadPicture, InvalidRequest, StudioError
+from studio.errors import BadPicture
+from studio.metadata import containers
+from studio.metadata.record import Record, read_document
 from studio.request import GenerationRequest
 
-SCHEMA = 1
-CHUNK = "studio"
-_ASCII = b"ASCII\0\0\0"
-_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
-
-
-def document(request: GenerationRequest) -> str:
-    """Return the JSON text that stands in a picture, in ASCII."""
-    return json.dumps({"schema": SCHEMA, "request": request.model_dump()})
-
-
-def save(picture: Image.Image, request: GenerationRequest, path: Path) -> Path:
-    """Write a picture with its request inside and return the path.
-
-    The file appears whole or not at all.
-
-    Raises:
-        StudioError: the suffix is none of .png, .jpg, .jpeg, .webp, or the file cannot be written.
-    """
-    kind = _FORMATS.get(path.suffix.lower())
-    if kind is None:
-        raise StudioError(f"{path.name} must end in .png, .jpg, .jpeg or .webp.")
-    return atomic.write(path, _content(picture, kind, request))
-
-
-def png_bytes(picture: Image.Image, request: GenerationRequest) -> bytes:
-    """Return a picture as the content of a PNG file with its request inside."""
-    return _content(picture, "PNG", request)
+MAX_FILE_BYTES = 64_000_000
 
 
 def read_metadata(source: str | Path) -> GenerationRequest:
-    """Return the request that a picture carries.
+    """Return the request that a picture of ours carries.
 
     Raises:
         BadPicture: the file is no readable picture or carries no request of ours.
     """
-    name = Path(source).name
-    try:
-        with Image.open(source) as picture:
-            text = _text(picture)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise BadPicture(f"{name} cannot be read as a picture.") from error
-    if not text:
+    return read_record(file_bytes(Path(source)), name=Path(source).name).request
+
+
+def read_record(data: bytes, *, name: str) -> Record:
+    """Return what a picture of ours carries.
+
+    Raises:
+        BadPicture: the bytes are no readable picture, or carry no request of ours.
+    """
+    carried = containers.read(data, name=name)
+    if not carried.document:
         raise BadPicture(f"{name} carries no settings of this studio.")
+    return read_document(carried.document, name=name)
+
+
+def file_bytes(path: Path) -> bytes:
+    """Return a picture file's content.
+
+    Raises:
+        BadPicture: it cannot be read, or is larger than any picture that carries settings.
+    """
     try:
-        data = json.loads(text)
-        return GenerationRequest.parse(data["request"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BadPicture(f"The settings inside {name} are damaged.") from error
-    except InvalidRequest as error:
-        raise BadPicture(f"The settings inside {name} do not fit this studio: {error}") from error
-
-
-def _content(picture: Image.Image, kind: str, request: GenerationRequest) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, kind, **_options(kind, document(request)))
-    return buffer.getvalue()
-
-
-def _options(kind: str, text: str) -> dict[str, Any]:
-    if kind == "PNG":
-        chunks = PngImagePlugin.PngInfo()
-        chunks.add_itxt(CHUNK, text)
-        return {"pnginfo": chunks}
-    exif = Image.Exif()
-    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = _ASCII + text.encode("ascii")
-    return {"exif": exif, "quality": 95}
-
-
-def _text(picture: Image.Image) -> str:
-    if isinstance(picture, PngImagePlugin.PngImageFile):
-        return str(picture.text.get(CHUNK, ""))
-    comment = picture.getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment, b"")
-    return comment.removeprefix(_ASCII).decode("ascii") if isinstance(comment, bytes) else ""
+        if (size := path.stat().st_size) > MAX_FILE_BYTES:
+            raise BadPicture(f"{path.name} is a file of {size / 1e6:.0f} MB; give one of at most {MAX_FILE_BYTES // 10**6} MB.")
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise BadPicture(f"{path.name} cannot be read as a picture: {getattr(error, 'strerror', None) or error}.") from error
