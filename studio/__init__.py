@@ -10,6 +10,8 @@ with open_studio() as studio:
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from studio.settings import VERSION
+
 if TYPE_CHECKING:
     from studio import events, schedulers
     from studio.app import open_studio
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from studio.metadata import read_metadata
     from studio.request import ControlUse, GenerationRequest, LoraUse
 
-__version__ = "0.1.0"
+__version__ = VERSION
 __all__ = [
     "ControlUse",
     "GenerationRequest",

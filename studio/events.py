@@ -9,6 +9,7 @@ from typing import Literal
 
 from PIL import Image
 
+from studio.provenance import Provenance
 from studio.request import GenerationRequest
 
 
@@ -97,7 +98,7 @@ class Finished:
     """The pictures, RGB, and per picture the concrete request that makes it again and how it follows the request's ControlNet units.
 
     `agreements` has an entry per picture, in it one per unit; it is empty when the request has no units. `kept` has the pictures' ids
-    in the history; it is empty when nothing is kept.
+    in the history; it is empty when nothing is kept. `provenances` says per picture by what it was made.
     """
 
     job_id: str
@@ -106,6 +107,7 @@ class Finished:
     seconds: float
     agreements: tuple[tuple[Agreement, ...], ...] = ()
     kept: tuple[str, ...] = ()
+    provenances: tuple[Provenance, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

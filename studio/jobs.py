@@ -116,8 +116,8 @@ class Job:
             TimeoutError: `timeout` seconds have passed.
         """
         match self.wait(timeout):
-            case Finished(images=images, requests=requests):
-                return Result(list(images), list(requests))
+            case Finished(images=images, requests=requests, provenances=provenances):
+                return Result(list(images), list(requests), list(provenances))
             case Failed(message=message, hint=hint):
                 raise StudioError(message, hint=hint)
             case Cancelled(index=index):

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from PIL import Image
@@ -10,21 +10,29 @@ from PIL import Image
 from studio import intake
 from studio.errors import InvalidRequest, StudioError
 from studio.events import Cancelled, Finished, Terminal
+from studio.images import content_key
+from studio.inventory import LoraCard
 from studio.jobs import Job
 from studio.kept import Asked
-from studio.ports import Backlog, Gallery, Pictures
+from studio.plan import Plan
+from studio.ports import Backlog, Card, EngineFacts, Gallery, Hashes, Pictures
+from studio.provenance import Mark, Provenance, versions_of
 from studio.request import GenerationRequest, shorten
+from studio.settings import VERSION
 
 log = logging.getLogger("studio")
 MAX_STARTS = 2
 """A job that was running when the studio was killed is begun so often in all; it may be what killed it."""
 
+QUICK_BYTES, QUICK_WAIT = 150_000_000, 2.0
+"""Weights of at most so many bytes are waited for this many seconds, so that their hash is known when the first picture is done."""
+
 
 class Keeping:
     """Called by the service when a job is asked for and stopped, by the worker when it starts and ends. Never waits for a disk to turn."""
 
-    def __init__(self, gallery: Gallery | None, backlog: Backlog | None) -> None:
-        self._gallery, self._backlog = gallery, backlog
+    def __init__(self, gallery: Gallery | None, backlog: Backlog | None, hashes: Hashes | None = None) -> None:
+        self._gallery, self._backlog, self._hashes = gallery, backlog, hashes
         self._note = ""
 
     def notes(self) -> tuple[str, ...]:
@@ -57,6 +65,25 @@ class Keeping:
         """Forget a job: it ended, or somebody stopped it."""
         if self._backlog:
             self._backlog.drop(key)
+
+    def provenances(
+        self, plan: Plan, facts: EngineFacts, maps: Sequence[Image.Image], images: Sequence[Image.Image]
+    ) -> tuple[Provenance, ...]:
+        """Say of each picture by what it was made; a hash that is not known yet is left out."""
+        made = Provenance(
+            versions=versions_of({"studio": VERSION, **facts.versions}),
+            device=facts.device[:200],
+            precision=facts.precision,
+            model=Mark(name=plan.model.name, hash=self._hashed(plan.model).hash),
+            loras=tuple(_lora_mark(self._hashed(lora.card)) for lora in plan.loras),
+            controlnets=tuple(Mark(name=unit.net.name, hash=self._hashed(unit.net).hash) for unit in plan.controls),
+            maps=tuple(map(content_key, maps)),
+        )
+        return tuple(made.model_copy(update={"pixels": content_key(image)}) for image in images)
+
+    def _hashed(self, card: Card) -> Card:
+        """Wait for the hash of a small file, which takes a fraction of a second; that of a large one is only asked for, and first."""
+        return self._hashes.hashed(card, wait=QUICK_WAIT if card.bytes <= QUICK_BYTES else 0.001) if self._hashes else card
 
     def ended(self, job: Job, event: Terminal) -> Terminal:
         """Return a job's last event, with the ids of its pictures once they are noted for keeping.
@@ -105,3 +132,7 @@ def named_by_content(
         controls.append(use.model_copy(update={"image": key}))
         pictures[key] = picture
     return request.model_copy(update={"controls": tuple(controls)}), pictures
+
+
+def _lora_mark(card: LoraCard) -> Mark:
+    return Mark(name=card.name, hash=card.hash, tensor_hash=card.tensor_hash, addnet_hash=card.addnet_hash)

@@ -91,7 +91,8 @@ def resolve(request: GenerationRequest, inventory: Inventory, *, entropy: int) -
     _check_steps(controls, row.evaluations(request.steps))
     seed = entropy % (MAX_SEED + 1) if request.seed == RANDOM_SEED else request.seed
     request = gather(request, inventory)
-    concrete = request.model_copy(update={"model": model.name, "seed": seed, "width": width, "height": height})
+    units = tuple(control.use for control in controls)
+    concrete = request.model_copy(update={"model": model.name, "seed": seed, "width": width, "height": height, "controls": units})
     return Plan(
         request=GenerationRequest.parse(concrete.model_dump()),
         model=model,
@@ -110,7 +111,7 @@ def _plan_control(index: int, use: ControlUse, model: ModelCard, inventory: Inve
     if use.model is None:
         for net in inventory.controlnets:
             if net.kind == use.kind and not net.misfit(model.unet):
-                return PlannedControl(use, net)
+                return PlannedControl(use.model_copy(update={"model": net.name}), net)
         raise InvalidRequest(
             f"controls[{index}]: no {use.kind} ControlNet for {model.name} is here; "
             f"put one into controlnets/ of the data folder, take another model, or take this unit out."

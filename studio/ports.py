@@ -27,6 +27,15 @@ Progress = Callable[[float, str], None]
 Card = TypeVar("Card", bound=ModelCard | ControlNetCard | LoraCard)
 
 
+@dataclass(frozen=True)
+class EngineFacts:
+    """What may make the same request come out otherwise: versions by library, the device in words, the number format of the weights."""
+
+    versions: Mapping[str, str]
+    device: str
+    precision: str
+
+
 class Run(Protocol):
     """One request in progress, as a value: everything that a next step depends on, and nothing shared."""
 
@@ -97,6 +106,10 @@ class Engine(Protocol):
 
     def describe(self) -> str:
         """Say where and how the model runs, such as "CPU, bfloat16"."""
+        ...
+
+    def facts(self) -> EngineFacts:
+        """Say what a picture made now depends on besides its request and weights."""
         ...
 
     def close(self) -> None:

@@ -64,7 +64,9 @@ class Provenance(BaseModel):
 
     def differences(self, other: "Provenance") -> list[str]:
         """Say what another making differed in, one part of a sentence each: "torch 2.14 then, 2.15 now"."""
-        said = [_changed(name, self.versions.get(name, ""), other.versions.get(name, "")) for name in sorted({*self.versions, *other.versions})]
+        said = [
+            _changed(name, self.versions.get(name, ""), other.versions.get(name, "")) for name in sorted({*self.versions, *other.versions})
+        ]
         said += [_changed("device", self.device, other.device), _changed("precision", self.precision, other.precision)]
         pairs = [("model", self.model, other.model)]
         pairs += [(f"LoRA {i + 1}", *pair) for i, pair in enumerate(zip(self.loras, other.loras, strict=False))]

@@ -46,7 +46,7 @@ class Studio:
         if self._access:
             self._access.listen(self._show_out)
         self._gallery = parts.gallery
-        self._keeping = Keeping(parts.gallery, parts.backlog)
+        self._keeping = Keeping(parts.gallery, parts.backlog, parts.hashes)
         self._left_over: list[tuple[Person, str]] = []
         self._worker = Worker(make_engine, self._queue, annotator=parts.annotator, keeping=self._keeping, announce=self._note_loading)
 

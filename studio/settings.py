@@ -9,6 +9,8 @@ DeviceName = Literal["auto", "cuda", "mps", "xpu", "cpu"]
 PrecisionName = Literal["auto", "float32", "bfloat16", "float16"]
 PreviewName = Literal["linear", "decoder", "none"]
 
+VERSION = "0.1.0"
+"""The studio's own version, as pictures name it."""
 ROOT = Path(__file__).resolve().parent.parent
 EMBEDDED_MODELS = (("Mini", ROOT / "assets" / "mini" / "base"),)
 EMBEDDED_LORAS = (ROOT / "assets" / "mini" / "loras",)

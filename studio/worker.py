@@ -126,8 +126,14 @@ class Worker:
         images = tuple(run.finish())
         seconds = time.perf_counter() - began
         agreements = tuple(tuple(self._agreement(image, *unit) for unit in zip(maps, job.plan.controls, strict=True)) for image in images)
-        requests = tuple(job.plan.picture_requests())
-        return Finished(job_id=job.id, images=images, requests=requests, seconds=seconds, agreements=agreements if maps else ())
+        return Finished(
+            job_id=job.id,
+            images=images,
+            requests=tuple(job.plan.picture_requests()),
+            seconds=seconds,
+            agreements=agreements if maps else (),
+            provenances=self._keeping.provenances(job.plan, engine.facts(), maps, images),
+        )
 
     def _prepare(self, engine: Engine, job: Job) -> list[Image.Image]:
         """Make ControlNets, LoRAs and maps ready; both may take long, so each report looks whether the job was stopped."""

@@ -68,6 +68,14 @@ def label(device: torch.device) -> str:
     return {"cpu": "CPU", "mps": f"Apple {platform.machine()}", "xpu": "Intel XPU"}.get(device.type, device.type)
 
 
+def exact_label(device: torch.device) -> str:
+    """Name a device with what its sums depend on: on a CPU the instructions in use and the number of threads."""
+    if device.type != "cpu":
+        return label(device)
+    threads = torch.get_num_threads()
+    return f"CPU, {torch.backends.cpu.get_cpu_capability()}, {threads} {'thread' if threads == 1 else 'threads'}"
+
+
 def release(device: torch.device) -> None:
     """Hand back memory that nothing refers to any more; takes up to a tenth of a second."""
     gc.collect()

@@ -2,17 +2,20 @@
 
 from collections.abc import Sequence
 
+import diffusers
+import torch
+import transformers
 from PIL import Image
 
 from studio.engine.controls import Resident
-from studio.engine.devices import choose_device, label, memory_explained, release
+from studio.engine.devices import choose_device, exact_label, label, memory_explained, release
 from studio.engine.loader import LoadOptions, Model, load_model
 from studio.engine.runs import DiffusersRun, start_run
 from studio.engine.units import make_unit
 from studio.errors import OutOfMemory, StudioError
 from studio.inventory import ModelCard
 from studio.plan import Plan
-from studio.ports import Progress
+from studio.ports import EngineFacts, Progress
 from studio.settings import Settings
 
 
@@ -72,6 +75,12 @@ class DiffusersEngine:
     def describe(self) -> str:
         """Say where and how the model runs, such as "CPU, bfloat16"."""
         return self._model.placement.describe() if self._model else label(self._device)
+
+    def facts(self) -> EngineFacts:
+        """Say what a picture made now depends on besides its request and weights."""
+        versions = {"diffusers": diffusers.__version__, "torch": str(torch.__version__), "transformers": transformers.__version__}
+        precision = str(self._model.placement.dtype).removeprefix("torch.") if self._model else ""
+        return EngineFacts(versions, exact_label(self._device), precision)
 
     def close(self) -> None:
         """Free the device."""

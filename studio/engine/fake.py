@@ -21,7 +21,7 @@ from studio.images import content_key
 from studio.inventory import ControlNetCard, Inventory, ModelCard, UnetShape
 from studio.people import Person
 from studio.plan import Plan
-from studio.ports import Offer, Parts, Progress
+from studio.ports import EngineFacts, Offer, Parts, Progress
 from studio.request import ControlUse
 from studio.weights import DEFAULT, TABLE
 
@@ -171,6 +171,10 @@ class FakeEngine:
     def describe(self) -> str:
         """Say that nothing real runs here."""
         return "fake engine, no model"
+
+    def facts(self) -> EngineFacts:
+        """Say that no library counts here."""
+        return EngineFacts({}, "fake engine", "float64")
 
     def close(self) -> None:
         """Nothing is held."""

@@ -9,12 +9,12 @@ settings, and drops lines that begin with "Template: "; it reads no names with c
 import re
 from collections.abc import Iterator
 
-from studio import __version__
 from studio.metadata.infotext import quote
 from studio.metadata.record import Record
 from studio.metadata.samplers import to_a1111
 from studio.provenance import Mark
 from studio.request import ControlUse, GenerationRequest, LoraUse
+from studio.settings import VERSION
 
 _MISLEADING = re.compile(r"negative prompt:|^\s*(?:steps|template|negative template):", re.IGNORECASE | re.MULTILINE)
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -80,7 +80,7 @@ def _pairs(record: Record) -> Iterator[tuple[str, str]]:
         yield f"ControlNet {index}", quote(_unit(use, net))
     if hashes := _lora_hashes(request, provenance.loras if provenance else ()):
         yield "Lora hashes", quote(hashes)
-    yield "Version", f"Studio {__version__}"
+    yield "Version", f"Studio {VERSION}"
 
 
 def _lora_hashes(request: GenerationRequest, marks: tuple[Mark, ...]) -> str:

@@ -65,7 +65,9 @@ def read(data: bytes, *, name: str) -> Carried:
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG", "WEBP")) as opened:
             if opened.width * opened.height > MAX_PIXELS:
-                raise BadPicture(f"{name} has {opened.width} x {opened.height} pixels; give one of at most {MAX_PIXELS // 10**6} megapixels.")
+                raise BadPicture(
+                    f"{name} has {opened.width} x {opened.height} pixels; give one of at most {MAX_PIXELS // 10**6} megapixels."
+                )
             comment, maker = _exif(opened)
             own = _own_xmp(opened.info.get("xmp", b""))
             return Carried("JPEG" if opened.format in ("JPEG", "MPO") else "WEBP", {}, comment, maker, own)
@@ -160,7 +162,7 @@ def _utf16(text: bytes) -> str:
     """Decode UTF-16 of either byte order; most of any settings is ASCII, which tells which."""
     if text[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return text.decode("utf-16", "replace")
-    big, little = (sum(byte == 0 for byte in text[start : 2000 : 2]) for start in (0, 1))
+    big, little = (sum(byte == 0 for byte in text[start:2000:2]) for start in (0, 1))
     return text.decode("utf-16-le" if little > big else "utf-16-be", "replace").rstrip("\0")
 
 

@@ -44,7 +44,9 @@ def parse(text: str) -> Infotext:
 
 def values(text: str) -> dict[str, str]:
     """Return the pairs of a list inside a value, such as "name: hash, other: hash", or of ControlNet's fields."""
-    return {key.strip(): value.strip() for part in text.split(",") for key, colon, value in [part.rpartition(": ")] if colon and key.strip()}
+    return {
+        key.strip(): value.strip() for part in text.split(",") for key, colon, value in [part.rpartition(": ")] if colon and key.strip()
+    }
 
 
 def quote(value: object) -> str:

@@ -44,7 +44,7 @@ def read_document(text: str, *, name: str) -> Record:
     """
     try:
         data = json.loads(text) if len(text) <= MAX_TEXT else None
-        schema, request = data["schema"] if "schema" in data else 1, data["request"]  # type: ignore[index,operator]
+        schema, request = data.get("schema", 1), data["request"]  # type: ignore[union-attr,index]
         if type(schema) is int and schema > SCHEMA:
             raise BadPicture(f"{name} was made by a later studio (schema {schema}); update this one to read its settings.")
         return Record(GenerationRequest.parse(request), Provenance.read(data.get("provenance")))  # type: ignore[union-attr]

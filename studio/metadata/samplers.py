@@ -72,9 +72,24 @@ _K = {
     "restart": "Restart",
 }
 _INVOKE = {
-    **{"euler": "Euler", "euler_a": "Euler a", "heun": "Heun", "lms": "LMS", "ddim": "DDIM", "ddpm": "DDPM", "deis": "DEIS", "pndm": "PLMS"},
-    **{"dpmpp_2m": "DPM++ 2M", "dpmpp_2m_sde": "DPM++ 2M SDE", "dpmpp_sde": "DPM++ SDE", "dpmpp_2s": "DPM++ 2S", "dpmpp_3m": "DPM++ 3M"},
-    **{"kdpm_2": "DPM2", "kdpm_2_a": "DPM2 a", "unipc": "UniPC", "lcm": "LCM", "tcd": "TCD"},
+    "euler": "Euler",
+    "euler_a": "Euler a",
+    "heun": "Heun",
+    "lms": "LMS",
+    "ddim": "DDIM",
+    "ddpm": "DDPM",
+    "deis": "DEIS",
+    "pndm": "PLMS",
+    "dpmpp_2m": "DPM++ 2M",
+    "dpmpp_2m_sde": "DPM++ 2M SDE",
+    "dpmpp_sde": "DPM++ SDE",
+    "dpmpp_2s": "DPM++ 2S",
+    "dpmpp_3m": "DPM++ 3M",
+    "kdpm_2": "DPM2",
+    "kdpm_2_a": "DPM2 a",
+    "unipc": "UniPC",
+    "lcm": "LCM",
+    "tcd": "TCD",
 }
 _SDNEXT = {"PNDM": "PLMS", "UniPC": "UniPC", "DPM SDE": "DPM++ SDE", "KDPM2": "DPM2", "KDPM2 a": "DPM2 a", "SA Solver": "SA-Solver"}
 

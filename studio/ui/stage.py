@@ -135,7 +135,7 @@ def png(job: Job, index: int) -> dict[str, str] | None:
     finished = job.state().terminal
     if not isinstance(finished, Finished) or not 0 <= index < len(finished.images):
         return None
-    content = metadata.png_bytes(finished.images[index], finished.requests[index])
+    content = metadata.encode(finished.images[index], job.result().record(index))
     return {"name": f"studio-{finished.requests[index].seed}.png", "png": base64.b64encode(content).decode()}
 
 

@@ -14,7 +14,7 @@ from studio.events import Cancelled, Step
 from studio.inventory import ModelCard
 from studio.jobs import Job
 from studio.plan import Plan
-from studio.ports import Engine, Progress, Run
+from studio.ports import Engine, EngineFacts, Progress, Run
 from tests.benchmarks.studios import arguments, open_on, request
 
 SLACK = 0.05
@@ -50,6 +50,9 @@ class Counting:
 
     def describe(self) -> str:
         return self.engine.describe()
+
+    def facts(self) -> EngineFacts:
+        return self.engine.facts()
 
     def close(self) -> None:
         self.engine.close()

@@ -16,7 +16,7 @@ from studio.events import Cancelled, Event, Failed, Finished, Loading, Preview, 
 from studio.inventory import Inventory, ModelCard
 from studio.jobs import Job
 from studio.plan import Plan
-from studio.ports import Engine, Progress, Run
+from studio.ports import Engine, EngineFacts, Progress, Run
 from studio.request import GenerationRequest
 from studio.service import Studio
 from studio.settings import Settings
@@ -50,6 +50,9 @@ class Watched:
 
     def describe(self) -> str:
         return self.engine.describe()
+
+    def facts(self) -> EngineFacts:
+        return self.engine.facts()
 
     def close(self) -> None:
         self.engine.close()
