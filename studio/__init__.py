@@ -14,7 +14,7 @@ from studio.settings import VERSION
 
 if TYPE_CHECKING:
     from studio import events, schedulers
-    from studio.app import open_studio
+    from studio.app import open_studio, verify
     from studio.errors import StudioError
     from studio.metadata import read_metadata
     from studio.request import ControlUse, GenerationRequest, LoraUse
@@ -30,6 +30,7 @@ __all__ = [
     "open_studio",
     "read_metadata",
     "schedulers",
+    "verify",
 ]
 
 _MODULES = {
@@ -39,6 +40,7 @@ _MODULES = {
     "StudioError": "studio.errors",
     "open_studio": "studio.app",
     "read_metadata": "studio.metadata",
+    "verify": "studio.app",
 }
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from studio import verification
 from studio.access import Access
 from studio.control.annotator import ControlAnnotator
 from studio.engine.fake import CARD, FakeEngine, fake_parts
@@ -21,6 +22,7 @@ from studio.storage.history import DiskHistory
 from studio.storage.inventory import DiskInventory
 from studio.storage.pictures import DiskPictures
 from studio.storage.presets import DiskPresets
+from studio.verification import Verification
 
 
 def build(settings: Settings, *, progress: Progress = lambda fraction, message: None) -> Studio:
@@ -74,6 +76,20 @@ def open_studio(**settings: Any) -> Studio:
     if "data_dir" in settings:
         settings["data_dir"] = Path(settings["data_dir"])
     return build(replace(Settings(), **settings)).open()
+
+
+def verify(path: str | Path, **settings: Any) -> Verification:
+    """Run the request of a picture file again, in a studio opened for it, and say whether the same picture comes out.
+
+    Args:
+        path: the picture, PNG, JPEG or WebP.
+        settings: as for `open_studio`.
+
+    Raises:
+        StudioError: the file carries no settings, or they cannot be run here.
+    """
+    with open_studio(**settings) as studio:
+        return verification.verify(studio, path)
 
 
 def _diffusers_engine(settings: Settings) -> Engine:

@@ -9,7 +9,7 @@ from typing import Self
 
 from PIL import Image
 
-from studio import intake
+from studio import intake, metadata
 from studio.access import Access
 from studio.collection import Presets
 from studio.errors import InvalidRequest, NotAllowed, StudioError, UnknownModel
@@ -154,6 +154,20 @@ class Studio:
     def picture(self, key: str, *, person: Person = OWNER) -> Image.Image | None:
         """Return the picture of that hash that the person keeps, or None when there is none."""
         return self._pictures.of(person).get(key)
+
+    def recall(self, data: bytes, *, name: str = "The picture", person: Person = OWNER) -> metadata.Recall:
+        """Read the settings inside a picture file, of ours or of another program, and match them with what is here.
+
+        Args:
+            data: the file's content, PNG, JPEG or WebP.
+            name: what the picture is called in sentences.
+            person: whose kept pictures may serve as control pictures.
+
+        Raises:
+            BadPicture: it is no picture, or carries no settings that are known here.
+        """
+        kept = self._pictures.of(person)
+        return metadata.recall(metadata.read(data, name=name), self._inventory.read(), has_picture=lambda key: kept.get(key) is not None)
 
     def annotate(
         self,

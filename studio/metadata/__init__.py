@@ -4,14 +4,29 @@ from pathlib import Path
 
 from PIL import Image
 
-from studio.metadata.own import read_metadata
+from studio.metadata.dialects import read
+from studio.metadata.own import file_bytes, read_metadata
+from studio.metadata.recall import Line, Recall, recall
 from studio.metadata.record import Record
 from studio.metadata.writing import FormatName, encode
 from studio.metadata.writing import save as save_record
 from studio.provenance import Provenance
 from studio.request import GenerationRequest
 
-__all__ = ["FormatName", "Record", "encode", "png_bytes", "read_metadata", "save", "save_record"]
+__all__ = [
+    "FormatName",
+    "Line",
+    "Recall",
+    "Record",
+    "encode",
+    "file_bytes",
+    "png_bytes",
+    "read",
+    "read_metadata",
+    "recall",
+    "save",
+    "save_record",
+]
 
 
 def save(picture: Image.Image, request: GenerationRequest, path: Path, *, provenance: Provenance | None = None) -> Path:

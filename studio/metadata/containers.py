@@ -7,6 +7,7 @@ Formats: PNG 11.3.3 (tEXt, zTXt, iTXt); Exif 2.32, tags 0x9286 (UserComment: eig
 import io
 import re
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -63,7 +64,8 @@ def read(data: bytes, *, name: str) -> Carried:
     if data.startswith(SIGNATURE):
         return Carried("PNG", _png_texts(data, name))
     try:
-        with Image.open(io.BytesIO(data), formats=("JPEG", "WEBP")) as opened:
+        with warnings.catch_warnings(), Image.open(io.BytesIO(data), formats=("JPEG", "WEBP")) as opened:
+            warnings.simplefilter("ignore")  # of damaged EXIF, which is read as far as it goes
             if opened.width * opened.height > MAX_PIXELS:
                 raise BadPicture(
                     f"{name} has {opened.width} x {opened.height} pixels; give one of at most {MAX_PIXELS // 10**6} megapixels."
@@ -162,8 +164,8 @@ def _utf16(text: bytes) -> str:
     """Decode UTF-16 of either byte order; most of any settings is ASCII, which tells which."""
     if text[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return text.decode("utf-16", "replace")
-    big, little = (sum(byte == 0 for byte in text[start:2000:2]) for start in (0, 1))
-    return text.decode("utf-16-le" if little > big else "utf-16-be", "replace").rstrip("\0")
+    big, little = (text.decode(code, "replace").rstrip("\0") for code in ("utf-16-be", "utf-16-le"))
+    return little if sum(map(str.isascii, little)) > sum(map(str.isascii, big)) else big
 
 
 def _own_xmp(packet: object) -> str:

@@ -1,0 +1,211 @@
+"""From what a picture says to a request that this machine can make, and a report on how faithful that is. Pure."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from studio.inventory import Inventory
+from studio.metadata.reading import Reading, Remark, Verdict, Wanted, shown
+from studio.metadata.record import Record
+from studio.provenance import Mark, Provenance
+from studio.request import MAX_LORAS, MAX_SEED, ControlUse, GenerationRequest, LoraUse, info, limits
+
+SCALARS = ("prompt", "negative_prompt", "scheduler", "steps", "guidance_scale", "seed", "width", "height")
+MAX_LINES = 200
+
+
+class _Card(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def hash(self) -> str: ...
+    def answers_to(self, digest: str) -> bool: ...
+
+
+Card = TypeVar("Card", bound=_Card)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the report: a setting, what the picture says, and how it is taken over."""
+
+    subject: str
+    value: str
+    verdict: Verdict
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Recall:
+    """What a picture's settings become here.
+
+    Attributes:
+        dialect: the program whose format they were in.
+        request: what can be made of them on this machine.
+        lines: the report, settings in the request's order first.
+        provenance: by what the picture was made, where it says so.
+    """
+
+    dialect: str
+    request: GenerationRequest
+    lines: tuple[Line, ...]
+    provenance: Provenance | None = None
+
+    def count(self, verdict: Verdict) -> int:
+        """Return how many lines have a verdict."""
+        return sum(line.verdict == verdict for line in self.lines)
+
+
+def recall(reading: Reading, inventory: Inventory, *, has_picture: Callable[[str], bool]) -> Recall:
+    """Match a reading with what is on this machine.
+
+    Args:
+        reading: what the picture says.
+        inventory: what is here; models and LoRAs are found by hash first, then by name.
+        has_picture: whether an input picture of that hash is kept here.
+    """
+    if reading.record:
+        return _own(reading, reading.record, inventory, has_picture)
+    model, line = _model(reading.model, inventory)
+    card = next((card for card in inventory.models if model in (None, card.name)), None)
+    fields, lines = _scalars(reading, multiple=card.multiple_of if card else 8)
+    loras, told = _loras(reading.loras, inventory)
+    request = GenerationRequest.parse({**fields, "model": model, "loras": loras})
+    remarks = [_line(remark) for remark in reading.remarks if remark.subject not in SCALARS]
+    return Recall(reading.dialect, request, tuple([*lines, *line, *told, *remarks][:MAX_LINES]))
+
+
+def _own(reading: Reading, record: Record, inventory: Inventory, has_picture: Callable[[str], bool]) -> Recall:
+    """Take our own request over as it is, but for weights and pictures that are not here."""
+    request, provenance = record.request, record.provenance
+    lines = [Line(_title(name), shown(getattr(request, name)), "exact") for name in SCALARS if getattr(request, name) not in ("", None)]
+    mark = provenance.model if provenance else Mark(name=(request.model or "")[:300])
+    model, line = _model(_wanted(mark), inventory) if mark.name else (None, [])
+    loras, told = _loras([_wanted_lora(i, use, provenance) for i, use in enumerate(request.loras)], inventory)
+    controls, units = _controls(request.controls, provenance, inventory, has_picture)
+    remarks = [_line(remark) for remark in reading.remarks]
+    whole = request.model_copy(update={"model": model, "loras": tuple(map(LoraUse.model_validate, loras)), "controls": controls})
+    return Recall(reading.dialect, whole, (*lines, *line, *told, *units, *remarks), provenance)
+
+
+def _wanted(mark: Mark) -> Wanted:
+    return Wanted(mark.name, tuple(filter(None, (mark.hash, mark.tensor_hash, mark.addnet_hash))))
+
+
+def _wanted_lora(index: int, use: LoraUse, provenance: Provenance | None) -> Wanted:
+    marks = provenance.loras if provenance else ()
+    known = _wanted(marks[index]).hashes if index < len(marks) and marks[index].name == use.name else ()
+    return Wanted(use.name, known, use.weight, use.text_encoder_weight)
+
+
+def _scalars(reading: Reading, *, multiple: int) -> tuple[dict[str, Any], list[Line]]:
+    """Bring the plain fields into their bounds, and say so."""
+    fields: dict[str, Any] = {}
+    lines = []
+    for name in SCALARS:
+        remark = next((remark for remark in reading.remarks if remark.subject == name), None)
+        if name not in reading.fields:
+            lines += [Line(_title(name), remark.value, "missing", remark.why)] if remark else []
+            continue
+        said = reading.fields[name]
+        fields[name], why = _bounded(name, said, multiple=multiple)
+        reasons = [part for part in (why, remark.why if remark else "") if part]
+        value = remark.value if remark and remark.value and name == "scheduler" else shown(said)
+        lines.append(Line(_title(name), value, "approximated" if reasons else "exact", "; ".join(reasons)))
+    return fields, lines
+
+
+def _bounded(name: str, said: Any, *, multiple: int) -> tuple[Any, str]:
+    """Return a value the field accepts, and why it is another one than was said; empty when it is the same."""
+    if isinstance(said, str):
+        text = said.encode("utf-8", "replace").decode()
+        return (text[:10_000], "it is cut to 10,000 characters") if len(text) > 10_000 else (text, "")
+    if name == "seed":
+        seed = int(said) % (MAX_SEED + 1)
+        return seed, "" if seed == said else f"seeds have 32 bits here, so {seed} is set"
+    least, most = limits(name)
+    value = min(max(said, least), most)
+    if name in ("width", "height"):
+        value = min(max(math.ceil(least / multiple), round(value / multiple)), int(most // multiple)) * multiple
+        return value, "" if value == said else f"{value} is set, as it must be a multiple of {multiple} from {least:g} to {most:g} here"
+    value = float(value) if name == "guidance_scale" else int(value)
+    return value, "" if value == said else f"{value:g} is set, as it goes from {least:g} to {most:g} here"
+
+
+def _model(wanted: Wanted | None, inventory: Inventory) -> tuple[str | None, list[Line]]:
+    if wanted is None or not (wanted.name or wanted.hashes):
+        return None, []
+    card, verdict, why = _match(wanted, inventory.models)
+    usual = f"; {inventory.models[0].name} is used instead" if inventory.models else ""
+    return card.name if card else None, [Line("Model", _named(wanted), verdict, why if card else why + usual)]
+
+
+def _loras(wanted: Sequence[Wanted], inventory: Inventory) -> tuple[list[dict[str, Any]], list[Line]]:
+    found: dict[str, dict[str, Any]] = {}
+    lines = []
+    for one in wanted[:50]:
+        card, verdict, why = _match(one, inventory.loras)
+        weight, text_weight = one.weight, one.text_encoder_weight
+        least, most = limits("loras.weight")
+        if (card and not least <= weight <= most) or (text_weight is not None and not least <= text_weight <= most):
+            verdict, why = "approximated", f"its weight is brought into {least:g} to {most:g}"
+            weight = min(max(weight, least), most)
+            text_weight = None if text_weight is None else min(max(text_weight, least), most)
+        if card and len(found) < MAX_LORAS:
+            found[card.name] = {"name": card.name, "weight": float(weight), "text_encoder_weight": text_weight}
+        lines.append(Line("LoRA", f"{_named(one)}, weight {one.weight:g}", verdict, why))
+    return list(found.values()), lines
+
+
+def _controls(
+    uses: Sequence[ControlUse], provenance: Provenance | None, inventory: Inventory, has_picture: Callable[[str], bool]
+) -> tuple[tuple[ControlUse, ...], list[Line]]:
+    kept, lines = [], []
+    marks = provenance.controlnets if provenance else ()
+    for index, use in enumerate(uses):
+        label = f"Control {use.kind}"
+        if not has_picture(use.image):
+            lines.append(Line(label, f"picture {use.image[:10]}", "missing", "its picture is not on this machine; give it again"))
+            continue
+        wanted = _wanted(marks[index]) if index < len(marks) else Wanted(use.model or "")
+        fitting = [net for net in inventory.controlnets if net.kind == use.kind]
+        card, verdict, why = _match(wanted, fitting) if wanted.name else (None, "exact", "")
+        if card is None and wanted.name:
+            verdict, why = "approximated", f"{why}; the first ControlNet that fits is used" if fitting else why
+        kept.append(use.model_copy(update={"model": card.name if card else None}))
+        lines.append(Line(label, f"{_named(wanted)}, weight {use.weight:g}", verdict, why))
+    return tuple(kept), lines
+
+
+def _match(wanted: Wanted, cards: Sequence[Card]) -> tuple[Card | None, Verdict, str]:
+    """Find a card by hash, then by name; a name whose hash is another one is only near."""
+    for card in cards:
+        if any(map(card.answers_to, wanted.hashes)):
+            return card, "exact", "" if card.name == wanted.name else f"found by its hash as {card.name}"
+    names = [card for card in cards if card.name == wanted.name] or [card for card in cards if _bare(card.name) == _bare(wanted.name)]
+    if not wanted.name or not names:
+        return None, "missing", "it is not on this machine" + (f", hash {wanted.hashes[0][:12]}" if wanted.hashes else "")
+    card = names[0]
+    other = "" if card.name == wanted.name else f" as {card.name}"
+    if not wanted.hashes:
+        return card, "approximated", f"found by its name{other}; the picture gives no hash"
+    if not card.hash:
+        return card, "approximated", f"found by its name{other}; its hash here is still being computed"
+    return card, "approximated", f"{card.name} here is another file: hash {card.hash[:10]}, and the picture says {wanted.hashes[0][:12]}"
+
+
+def _bare(name: str) -> str:
+    return name.rpartition("/")[2].lower().replace("_", " ").replace(" ", "")
+
+
+def _named(wanted: Wanted) -> str:
+    return shown(wanted.name) + (f" [{wanted.hashes[0][:10]}]" if wanted.hashes else "")
+
+
+def _line(remark: Remark) -> Line:
+    return Line(_title(remark.subject), remark.value, remark.verdict, remark.why)
+
+
+def _title(name: str) -> str:
+    return str(info(name).title) if name in GenerationRequest.model_fields else name
