@@ -64,21 +64,24 @@ def read(data: bytes, *, name: str) -> Carried:
     if data.startswith(SIGNATURE):
         return Carried("PNG", _png_texts(data, name))
     try:
-        with warnings.catch_warnings(), Image.open(io.BytesIO(data), formats=("JPEG", "WEBP")) as opened:
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of damaged EXIF, which is read as far as it goes
-            if opened.width * opened.height > MAX_PIXELS:
-                raise BadPicture(
-                    f"{name} has {opened.width} x {opened.height} pixels; give one of at most {MAX_PIXELS // 10**6} megapixels."
-                )
-            comment, maker = _exif(opened)
-            own = _own_xmp(opened.info.get("xmp", b""))
-            return Carried("JPEG" if opened.format in ("JPEG", "MPO") else "WEBP", {}, comment, maker, own)
+            return _photo(data, name)
     except BadPicture:
         raise
     except UnidentifiedImageError:
         raise BadPicture(f"{name} cannot be read as a picture; give a PNG, JPEG or WebP file.") from None
     except Exception as error:  # Pillow raises a dozen kinds for damaged files
         raise BadPicture(f"{name} cannot be read as a picture, because it is damaged or cut short.") from error
+
+
+def _photo(data: bytes, name: str) -> Carried:
+    with Image.open(io.BytesIO(data), formats=("JPEG", "WEBP")) as opened:
+        if opened.width * opened.height > MAX_PIXELS:
+            raise BadPicture(f"{name} has {opened.width} x {opened.height} pixels; give one of at most {MAX_PIXELS // 10**6} megapixels.")
+        comment, maker = _exif(opened)
+        kind = "JPEG" if opened.format in ("JPEG", "MPO") else "WEBP"
+        return Carried(kind, {}, comment, maker, _own_xmp(opened.info.get("xmp", b"")))
 
 
 def unpack(data: bytes, *, name: str, gzip: bool = False) -> bytes:

@@ -21,6 +21,7 @@ from studio.events import Finished
 from studio.images import jpeg_bytes
 from studio.kept import Change, Entry, Leaf, Query, Shelves
 from studio.people import Person
+from studio.provenance import Provenance
 from studio.request import GenerationRequest
 from studio.storage import history_files as files
 from studio.storage.history_base import Base
@@ -46,6 +47,7 @@ class _Noted:
     run: str
     picture: Image.Image
     request: GenerationRequest
+    provenance: Provenance | None
 
 
 class DiskHistory:
@@ -82,9 +84,18 @@ class DiskHistory:
         """Note the pictures of a run; costs nothing."""
         noted = []
         with self._changed:
-            for picture, request in zip(finished.images, finished.requests, strict=True):
+            provenances = finished.provenances or (None,) * len(finished.images)
+            for picture, request, provenance in zip(finished.images, finished.requests, provenances, strict=True):
                 self._newest = max(self._newest + 1, now())
-                one = _Noted(id=files.new_id(), made=self._newest, person=person.id, run=finished.job_id, picture=picture, request=request)
+                one = _Noted(
+                    id=files.new_id(),
+                    made=self._newest,
+                    person=person.id,
+                    run=finished.job_id,
+                    picture=picture,
+                    request=request,
+                    provenance=provenance,
+                )
                 noted.append(one)
         for one in noted:
             self._ask(partial(self._attempt, one))
@@ -145,7 +156,7 @@ class DiskHistory:
 
     def _write(self, one: _Noted) -> None:
         path = files.path_of(one.id, one.made, one.person, seed=one.request.seed)
-        content = metadata.png_bytes(one.picture, one.request)
+        content = metadata.png_bytes(one.picture, one.request, provenance=one.provenance)
         atomic.make_folder((self._pictures / path).parent, called="The pictures' folder")
         atomic.write(self._pictures / path, content, called="The picture")
         row = Entry(id=one.id, made=one.made, person=one.person, run=one.run, path=path.as_posix(), bytes=len(content), request=one.request)

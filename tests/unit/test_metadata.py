@@ -113,7 +113,8 @@ def test_provenance_travels_and_its_damage_does_not_lose_the_request(tmp_path: P
     provenance = Provenance(versions={"torch": "2"}, model=Mark(name="Mini", hash="a" * 64), pixels="b" * 64)
     path = save_record(PICTURE, Record(GenerationRequest(seed=3), provenance), tmp_path / "a.png")
     assert read_record(file_bytes(path), name="a").provenance == provenance
-    for damage in ({"model": 3}, {"model": {"name": "x", "hash": "no"}}, [], "x", {"versions": {"a" * 999: "b"}, "model": {"name": "x"}}):
+    damages: tuple[Any, ...] = ({"model": 3}, {"model": {"name": "x", "hash": "no"}}, [], "x", {"versions": {"a" * 999: "b"}})
+    for damage in damages:
         info = PngImagePlugin.PngInfo()
         info.add_itxt("studio", json.dumps({"schema": 2, "request": {"seed": 3}, "provenance": damage}))
         assert read_record(content("PNG", pnginfo=info), name="a") == Record(GenerationRequest(seed=3), None)

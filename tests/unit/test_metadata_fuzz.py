@@ -111,7 +111,7 @@ def texts(chance: random.Random) -> Iterator[bytes]:
 
 def files(chance: random.Random) -> Iterator[bytes]:
     for kind in ("PNG", "JPEG", "WEBP"):
-        yield mangled(encode(PICTURE, OURS, kind=kind), chance)  # type: ignore[arg-type]
+        yield mangled(encode(PICTURE, OURS, kind=kind), chance)
     yield with_chunks(chunk(chance.choice((b"tEXt", b"zTXt", b"iTXt")), mangled(b"parameters\0\0\0\0\0" + A1111.encode(), chance)))
 
 
