@@ -93,6 +93,9 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lora-dir", action="append", default=[], help="another folder with LoRAs; may be given several times")
     limit = "gigabytes that the history may take, above which the oldest pictures without a star are removed (all are kept)"
     parser.add_argument("--history-limit", type=_gigabytes, help=limit)
+    parser.add_argument(
+        "--threads", type=_threads, help="CPU threads of the model; fewer than cores is faster on a busy machine (every core)"
+    )
     for name, kind in (("engine", EngineName), ("device", DeviceName), ("precision", PrecisionName), ("preview", PreviewName)):
         default = getattr(usual, name)
         parser.add_argument(f"--{name}", default=default, choices=get_args(kind), help=f"({default})")
@@ -106,7 +109,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         raise WrongUsage(f"--data-dir: the folder {data_dir} cannot be made: {error.strerror}.") from error
     # The model's name goes through the request's own bounds, like every other value.
     GenerationRequest.parse({"model": options.model})
-    names = ("model", "engine", "device", "precision", "preview", "history_limit")
+    names = ("model", "engine", "device", "precision", "preview", "threads", "history_limit")
     return Settings(data_dir=data_dir, lora_dirs=_folders(options.lora_dir), **{name: getattr(options, name) for name in names})
 
 
@@ -232,6 +235,12 @@ def _host(text: str) -> str:
 def _port(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"must be a whole number from 1 to 65535, not {shorten(text)}")
+    return int(text)
+
+
+def _threads(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= 1024:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to 1024, not {shorten(text)}")
     return int(text)
 
 

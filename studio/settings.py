@@ -36,6 +36,7 @@ class Settings:
         device: where the model runs; `auto` takes the fastest present.
         precision: number format of the weights; `auto` takes half precision where it is safe and faster.
         preview: how a step is turned into a picture.
+        threads: how many CPU threads share one calculation; None leaves it to torch, which takes every core.
         embedded_models: (name, folder) of models that ship with the studio.
         embedded_loras: folders of LoRAs that ship with the studio.
         lora_dirs: further folders with LoRAs, such as those of another program; only read.
@@ -50,6 +51,7 @@ class Settings:
     device: DeviceName = "auto"
     precision: PrecisionName = "auto"
     preview: PreviewName = "linear"
+    threads: int | None = None
     embedded_models: tuple[tuple[str, Path], ...] = EMBEDDED_MODELS
     embedded_loras: tuple[Path, ...] = EMBEDDED_LORAS
     lora_dirs: tuple[Path, ...] = ()

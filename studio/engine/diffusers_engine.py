@@ -29,6 +29,8 @@ class DiffusersEngine:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._device = choose_device(settings.device)
+        if settings.threads is not None:
+            torch.set_num_threads(settings.threads)
         self._model: Model | None = None
         self._controls = Resident(self._device)
 

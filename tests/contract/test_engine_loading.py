@@ -167,3 +167,14 @@ def test_out_of_memory_is_explained() -> None:
     assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
     with pytest.raises(RuntimeError, match="other"), memory_explained(torch.device("cpu"), doing="drawing"):
         raise RuntimeError("other")
+
+
+def test_the_settings_say_how_many_threads_calculate(settings: Settings) -> None:
+    usual = torch.get_num_threads()
+    try:
+        DiffusersEngine(replace(settings, threads=usual + 1)).close()
+        assert torch.get_num_threads() == usual + 1
+        DiffusersEngine(settings).close()
+        assert torch.get_num_threads() == usual + 1
+    finally:
+        torch.set_num_threads(usual)
