@@ -18,6 +18,8 @@ from studio.plan import Plan
 from studio.result import Result
 
 log = logging.getLogger("studio")
+UNKEPT = "verify "
+"""How the name of a visitor begins whose pictures are only compared with others, and not kept."""
 Draw = Callable[[], list[Image.Image]]
 
 

@@ -12,7 +12,7 @@ from studio.errors import InvalidRequest, StudioError
 from studio.events import Cancelled, Finished, Terminal
 from studio.images import content_key
 from studio.inventory import LoraCard
-from studio.jobs import Job
+from studio.jobs import UNKEPT, Job
 from studio.kept import Asked
 from studio.plan import Plan
 from studio.ports import Backlog, Card, EngineFacts, Gallery, Hashes, Pictures
@@ -91,7 +91,7 @@ class Keeping:
         A job is forgotten when its pictures are on the disk, not before; and not when it ends only because the studio does.
         """
         match event:
-            case Finished() if self._gallery:
+            case Finished() if self._gallery and not job.visitor.startswith(UNKEPT):
                 return replace(event, kept=self._gallery.keep(event, job.person, then=lambda: self.over(job.id)))
             case Cancelled() if not job.stopping:
                 if self._backlog:

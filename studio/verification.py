@@ -10,7 +10,7 @@ from PIL import Image
 from studio import intake
 from studio.errors import BadPicture
 from studio.images import content_key
-from studio.jobs import Job
+from studio.jobs import UNKEPT, Job
 from studio.metadata import Recall, file_bytes
 from studio.metadata.likeness import Likeness, compare
 from studio.people import OWNER, Person
@@ -76,14 +76,14 @@ def begin(studio: Studio, data: bytes, *, name: str, visitor: str = "local", per
         BadPicture: it is no picture, or carries no settings that are known here.
         StudioError: its request cannot be run here; the sentence says what is missing.
     """
-    recall = studio.recall(data, name=name)
+    recall = studio.recall(data, name=name, person=person)
     picture = intake.read(data, name=name).picture.convert("RGB")
     with Image.open(io.BytesIO(data)) as opened:
         lossless = opened.format == "PNG"
     if recall.request.seed < 0:
         raise BadPicture(f"{name} does not say its seed, so it cannot be made again.")
     request = recall.request.model_copy(update={"batch_size": 1})
-    return Check(studio.submit(request, visitor=visitor, person=person), recall, picture, lossless)
+    return Check(studio.submit(request, visitor=f"{UNKEPT}{visitor}", person=person), recall, picture, lossless)
 
 
 def verify(studio: Studio, path: str | Path) -> Verification:

@@ -44,12 +44,14 @@ class Recall:
         dialect: the program whose format they were in.
         request: what can be made of them on this machine.
         lines: the report, settings in the request's order first.
+        said: the request's fields about which the picture says something.
         provenance: by what the picture was made, where it says so.
     """
 
     dialect: str
     request: GenerationRequest
     lines: tuple[Line, ...]
+    said: frozenset[str] = frozenset()
     provenance: Provenance | None = None
 
     def count(self, verdict: Verdict) -> int:
@@ -73,7 +75,8 @@ def recall(reading: Reading, inventory: Inventory, *, has_picture: Callable[[str
     loras, told = _loras(reading.loras, inventory)
     request = GenerationRequest.parse({**fields, "model": model, "loras": loras})
     remarks = [_line(remark) for remark in reading.remarks if remark.subject not in SCALARS]
-    return Recall(reading.dialect, request, tuple([*lines, *line, *told, *remarks][:MAX_LINES]))
+    said = frozenset([*fields, "loras", "controls", *(["model"] if model else [])])
+    return Recall(reading.dialect, request, tuple([*lines, *line, *told, *remarks][:MAX_LINES]), said)
 
 
 def _own(reading: Reading, record: Record, inventory: Inventory, has_picture: Callable[[str], bool]) -> Recall:
@@ -86,7 +89,8 @@ def _own(reading: Reading, record: Record, inventory: Inventory, has_picture: Ca
     controls, units = _controls(request.controls, provenance, inventory, has_picture)
     remarks = [_line(remark) for remark in reading.remarks]
     whole = request.model_copy(update={"model": model, "loras": tuple(map(LoraUse.model_validate, loras)), "controls": controls})
-    return Recall(reading.dialect, whole, (*lines, *line, *told, *units, *remarks), provenance)
+    said = frozenset(name for name in GenerationRequest.model_fields if name != "model" or model)
+    return Recall(reading.dialect, whole, (*lines, *line, *told, *units, *remarks), said, provenance)
 
 
 def _wanted(mark: Mark) -> Wanted:

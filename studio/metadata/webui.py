@@ -85,7 +85,8 @@ def tagged(prompt: str) -> tuple[str, list[tuple[str, float, float]]]:
         text_weight = places.get("te", 1.0)
         if kind.lower() != "hypernet":
             found.append((name.strip(), places.get("unet", text_weight), text_weight))
-    return re.sub(r" {2,}", " ", _TAG.sub("", prompt)).strip() if found or _TAG.search(prompt) else prompt, found
+    bare = re.sub(r" {2,}", " ", _TAG.sub("", prompt)) if _TAG.search(prompt) else prompt
+    return re.sub(r" +(?=[,\n])", "", bare).strip() if bare != prompt else prompt, found
 
 
 def _dialect(pairs: Mapping[str, str], scheme: str) -> str:

@@ -13,6 +13,7 @@ from studio.ui.panels.control import control_panel
 from studio.ui.panels.header import header
 from studio.ui.panels.loras import loras_panel
 from studio.ui.panels.prompt import prompt_panel
+from studio.ui.panels.recall import recall_panel
 from studio.ui.panels.sampling import sampling_panel
 from studio.ui.who import person_of
 
@@ -31,6 +32,7 @@ def build(studio: Studio, *, files: Path) -> gr.Blocks:
             with gr.Column(elem_id="form"):
                 prompt_panel(form, studio)
                 generate = actions()
+                recall_panel(studio)
                 sampling_panel(form)
                 control_panel(form, studio)
                 loras_panel(form, studio)

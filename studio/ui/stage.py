@@ -61,6 +61,7 @@ _STAGE = """
     <button type="button" class="tool" data-part="use-as-button" popovertarget="use-as">Use as control</button>
     <div id="use-as" class="menu" data-part="use-as" popover>{kinds}</div>
     <button type="button" class="tool" data-part="download">Download</button>
+    <button type="button" class="tool" popovertarget="download-how">PNG</button>
     <button type="button" class="tool" data-part="reuse">Reuse seed</button>
   </div>
   <span class="spoken" data-part="spoken" role="status"></span>

@@ -4,9 +4,10 @@ from pathlib import Path
 
 _FOLDER = Path(__file__).parent / "web"
 _SCRIPTS = (
-    *("core.js", "fields.js", "header.js", "proof.js", "stage.js"),
+    *("core.js", "fields.js", "header.js", "proof.js", "recall.js", "stage.js"),
     *("control.js", "loras.js", "control_map.js", "control_picture.js", "canvas.js", "pose.js"),
 )
+_STYLES = ("page.css", "recall.css")
 _ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"
     "%3Crect width='16' height='16' rx='4' fill='%235b7cfa'/%3E%3Ccircle cx='8' cy='8' r='4' fill='white'/%3E%3C/svg%3E"
@@ -15,7 +16,7 @@ _ICON = (
 
 def style_sheet() -> str:
     """Return the page's style sheet."""
-    return (_FOLDER / "page.css").read_text(encoding="utf-8")
+    return "\n".join((_FOLDER / name).read_text(encoding="utf-8") for name in _STYLES)
 
 
 def head() -> str:

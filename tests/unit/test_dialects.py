@@ -69,7 +69,7 @@ def test_a1111() -> None:
     found = told(png(parameters=A1111))
     assert found.dialect == "A1111"
     assert found.request == GenerationRequest(
-        prompt="a (red:1.2) cat , sitting\non grass",
+        prompt="a (red:1.2) cat, sitting\non grass",
         negative_prompt="dog,\nugly",
         model="dream_shaper",
         scheduler="DPM++ 2M Karras",

@@ -250,7 +250,7 @@ studio.stage = ({ element, props, server, watch }) => {
   async function download() {
     for (const index of shownIndexes(chosen)) {
       const { name, url } = await file(chosen.work.job, index);
-      Object.assign(document.createElement("a"), { href: url, download: name }).click();
+      await studio.download(name, url);
     }
   }
 

@@ -1,0 +1,168 @@
+"""What the page asks about pictures that are dropped on it: their settings, whether they can be made again, and other file formats."""
+
+import asyncio
+import base64
+import binascii
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, get_args
+
+import gradio as gr
+
+from studio import intake, metadata, verification
+from studio.errors import BadPicture, InvalidRequest
+from studio.metadata import FormatName, Recall, Record
+from studio.metadata.own import read_record
+from studio.people import Person
+from studio.provenance import Mark
+from studio.service import Studio
+from studio.ui import pictures
+from studio.ui.maps import answered
+from studio.ui.render import duration
+from studio.ui.who import person_of
+from studio.verification import Check, Verification
+
+MAX_NAME = 120
+# A check holds a picture of up to 4096 pixels a side.
+REMEMBERED = 8
+SHOWN_SIDE = 320
+_SUFFIXES = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp"}
+
+
+def server_functions(studio: Studio) -> list[Callable[..., Any]]:
+    """Return what the panel's script calls. Each answers nonsense with one sentence under `error`."""
+    checks: OrderedDict[str, tuple[Person, Check]] = OrderedDict()
+
+    async def recall(asked: Any, asker: gr.Request) -> dict[str, Any]:
+        return await asyncio.to_thread(answered, lambda: recalled(studio, asked, person_of(asker)))
+
+    async def verify(asked: Any, asker: gr.Request) -> dict[str, Any]:
+        return await asyncio.to_thread(answered, lambda: begun(asked, person_of(asker)))
+
+    def begun(asked: Any, person: Person) -> dict[str, Any]:
+        name, data = file_of(asked)
+        check = verification.begin(studio, data, name=name, visitor=person.id, person=person)
+        checks[check.job.id] = person, check
+        while len(checks) > REMEMBERED:
+            checks.popitem(last=False)
+        return {"check": check.job.id}
+
+    async def verified(key: Any, asker: gr.Request) -> dict[str, Any]:
+        person, check = checks.get(key, (None, None)) if isinstance(key, str) else (None, None)
+        if check is None or person != person_of(asker):
+            return {"error": "This check is no longer known; press Verify again."}
+        return await asyncio.to_thread(answered, lambda: outcome(check))
+
+    def stop_check(key: Any, asker: gr.Request) -> None:
+        person, check = checks.get(key, (None, None)) if isinstance(key, str) else (None, None)
+        if check and person == person_of(asker):
+            studio.stop(check.job)
+
+    async def convert(asked: Any) -> dict[str, Any]:
+        return await asyncio.to_thread(answered, lambda: converted(asked))
+
+    return [recall, verify, verified, stop_check, convert]
+
+
+def file_of(asked: Any) -> tuple[str, bytes]:
+    """Read a file as the browser sends it: [name, `data:` address].
+
+    Raises:
+        BadPicture: it is no file, or larger than a picture that is let in.
+    """
+    match asked:
+        case [str(name), str(address)] if address.startswith("data:"):
+            body = address.partition(",")[2]
+        case _:
+            raise BadPicture("That is no picture; give a PNG, JPEG or WebP file.")
+    name = "".join(letter for letter in name[:MAX_NAME] if letter.isprintable()).strip() or "The picture"
+    if len(body) > intake.MAX_FILE_BYTES * 4 // 3 + 4:
+        raise BadPicture(f"{name} is a file of {len(body) * 3 / 4e6:.0f} MB; give one of at most {intake.MAX_FILE_BYTES // 10**6} MB.")
+    try:
+        return name, base64.b64decode(body, validate=True)
+    except (binascii.Error, ValueError):
+        raise BadPicture(f"{name} was cut short on its way; give it again.") from None
+
+
+def recalled(studio: Studio, asked: Any, person: Person) -> dict[str, Any]:
+    """Return the report on a picture, and the settings that the form may take."""
+    name, data = file_of(asked)
+    found = studio.recall(data, name=name, person=person)
+    return {
+        "name": name,
+        "dialect": found.dialect,
+        "summary": summary(found),
+        "lines": [vars(line) for line in found.lines],
+        "made": made_by(found),
+        "settings": {field: value for field, value in found.request.model_dump(mode="json").items() if field in found.said},
+        "picture": small(data, name),
+        "verifiable": "seed" in found.said and found.request.seed >= 0,
+    }
+
+
+def small(data: bytes, name: str) -> str:
+    """Return a small copy of a picture; nothing where its pixels are damaged, since its settings may still be good."""
+    try:
+        return pictures.shown(intake.read(data, name=name).picture, side=SHOWN_SIDE)
+    except BadPicture:
+        return ""
+
+
+def summary(found: Recall) -> str:
+    """Say in one sentence how faithful the settings are."""
+    near, gone = found.count("approximated"), found.count("missing")
+    if not near and not gone:
+        return "All settings are exact."
+    parts = [f"{count} {word}" for count, word in ((found.count("exact"), "exact"), (near, "approximated"), (gone, "missing")) if count]
+    return f"{', '.join(parts[:-1])} and {parts[-1]}." if len(parts) > 1 else f"{parts[0]}."
+
+
+def made_by(found: Recall) -> list[str]:
+    """Return by what a picture of ours was made, a line each."""
+    if not (made := found.provenance):
+        return []
+    versions = ", ".join(f"{name} {version}" for name, version in made.versions.items())
+    device = ", ".join(filter(None, (made.device, made.precision)))
+    marks = [("Model", made.model), *(("LoRA", mark) for mark in made.loras), *(("ControlNet", mark) for mark in made.controlnets)]
+    return [*filter(None, (versions, device)), *(f"{label} {hashed(mark)}" for label, mark in marks)]
+
+
+def hashed(mark: Mark) -> str:
+    """Return weights by name and hash; one that was not known in time is said to be."""
+    return f"{mark.name}, hash {mark.hash[:16]}" if mark.hash else f"{mark.name}, its hash was not known yet"
+
+
+def outcome(check: Check) -> dict[str, Any]:
+    """Say how a check stands, or what came out of it."""
+    state = check.job.state()
+    if state.terminal is None:
+        step = f"step {state.step.index} of {state.step.total}" if state.step else "waiting for its turn"
+        left = (state.step.total - state.step.index) * state.step.seconds / max(1, state.step.index) if state.step else 0
+        return {"done": False, "text": f"Making it again: {step}" + (f", {duration(left)} left" if left else "")}
+    return {"done": True, **told(check.outcome(timeout=1))}
+
+
+def told(found: Verification) -> dict[str, Any]:
+    """Return the outcome of a check as the page shows it."""
+    likeness = found.likeness
+    return {
+        "text": found.sentence,
+        "verdict": {True: "exact", False: "missing", None: "approximated"}[found.identical],
+        "psnr": None if likeness is None or math.isinf(likeness.psnr) else round(likeness.psnr, 2),
+        "ssim": None if likeness is None else round(likeness.ssim, 5),
+        "picture": pictures.shown(found.picture, side=SHOWN_SIDE),
+    }
+
+
+def converted(asked: Any) -> dict[str, Any]:
+    """Return a picture of ours in another format, with its settings or without; `asked` is [name, address, format, bare]."""
+    match asked:
+        case [name, address, kind, bool(bare)] if kind in get_args(FormatName):
+            name, data = file_of([name, address])
+        case _:
+            raise InvalidRequest("This page did not ask properly; reload it.")
+    record: Record | None = None if bare else read_record(data, name=name)
+    content = metadata.encode(intake.read(data, name=name).picture.convert("RGB"), record, kind=kind)
+    stem = name.rpartition(".")[0] or name
+    return {"name": f"{stem}.{_SUFFIXES[kind]}", "type": f"image/{kind.lower()}", "file": base64.b64encode(content).decode()}

@@ -1,0 +1,180 @@
+"""Pictures dropped on the page: the report, restoring their settings, undo, verifying, and downloads in other formats."""
+
+import base64
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image, PngImagePlugin
+from playwright.sync_api import Locator, Page, expect
+
+from studio.errors import BadPicture
+from studio.metadata import read_metadata
+from studio.metadata.containers import read as carried
+from tests.browser.conftest import Open
+from tests.browser.test_generate import clean, finished, generate
+from tests.served import Served
+
+pytestmark = pytest.mark.browser
+
+A1111 = (
+    "a lighthouse at dusk <lora:clay:0.6>, (storm:1.2)\nNegative prompt: people\n"
+    "Steps: 31, Sampler: Euler a, Schedule type: Automatic, CFG scale: 6, Seed: 4242, Size: 320x256, Model hash: 0123456789, Model: gone, "
+    'Clip skip: 2, Lora hashes: "clay: 999999999999", Version: v1.10.1'
+)
+
+
+def a1111_png() -> bytes:
+    info = PngImagePlugin.PngInfo()
+    info.add_text("parameters", A1111)
+    buffer = io.BytesIO()
+    Image.effect_noise((320, 256), 60).convert("RGB").save(buffer, "PNG", pnginfo=info)
+    return buffer.getvalue()
+
+
+def drop(page: Page, name: str, content: bytes, *, at: str = "#stage", kind: str = "image/png") -> None:
+    """Drop a file as a person does: it is dragged over the page first."""
+    page.evaluate(
+        """([name, data, at, kind]) => {
+          const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+          const moved = new DataTransfer();
+          moved.items.add(new File([bytes], name, { type: kind }));
+          const target = document.querySelector(at);
+          for (const type of ["dragenter", "dragover", "drop"])
+            target.dispatchEvent(new DragEvent(type, { bubbles: true, cancelable: true, dataTransfer: moved }));
+        }""",
+        [name, base64.b64encode(content).decode(), at, kind],
+    )
+
+
+def mark(page: Page, subject: str) -> Locator:
+    return page.locator(".line-of", has=page.get_by_text(subject, exact=True)).locator(".mark").first
+
+
+def downloaded(page: Page, folder: Path) -> Path:
+    with page.expect_download() as download:
+        page.click("[data-part=download]")
+    path = folder / download.value.suggested_filename
+    download.value.save_as(path)
+    return path
+
+
+def test_a_picture_of_ours_comes_back_whole_and_is_verified(slow_page: Served, visit: Open, tmp_path: Path) -> None:
+    visited = visit(slow_page.address)
+    page = visited.page
+    page.fill("#steps", "4")
+    page.fill("#seed", "77")
+    page.fill("#guidance_scale", "3.5")
+    generate(page, "a blue cube on snow")
+    finished(page)
+    path = downloaded(page, tmp_path)
+    page.fill("#prompt", "something else")
+    page.fill("#steps", "9")
+    page.fill("#seed", "5")
+    drop(page, path.name, path.read_bytes())
+    sheet = page.locator("dialog.sheet[open]")
+    expect(sheet.locator("h2")).to_have_text("studio-77.png")
+    expect(page.locator("[data-part=summary]")).to_have_text("All settings are exact.")
+    expect(mark(page, "Model")).to_have_text("exact")
+    page.click("[data-part=verify]")
+    expect(page.locator("[data-part=outcome-text]")).to_contain_text("Bit-identical", timeout=30_000)
+    page.click("[data-part=restore]")
+    expect(sheet).to_have_count(0)
+    values = {"prompt": "a blue cube on snow", "steps": "4", "seed": "77"}
+    for field, value in values.items():
+        expect(page.locator(f"#{field}")).to_have_value(value)
+    page.click("[data-part=undo]")
+    for field, value in {"prompt": "something else", "steps": "9", "seed": "5"}.items():
+        expect(page.locator(f"#{field}")).to_have_value(value)
+    page.click("[data-part=undo]")
+    for field, value in values.items():
+        expect(page.locator(f"#{field}")).to_have_value(value)
+    clean(visited)
+
+
+def test_a_picture_of_a1111_comes_back_as_well_as_can_be(slow_page: Served, visit: Open) -> None:
+    visited = visit(slow_page.address)
+    page = visited.page
+    drop(page, "from a1111.png", a1111_png(), at="#form")
+    expect(page.locator("[data-part=from]")).to_have_text("Settings in the format of A1111")
+    for subject, verdict in (
+        ("Steps", "exact"),
+        ("Seed", "approximated"),
+        ("Prompt", "approximated"),
+        ("Model", "missing"),
+        ("LoRA", "approximated"),
+        ("Clip skip", "approximated"),
+    ):
+        expect(mark(page, subject)).to_have_text(verdict)
+    expect(page.locator(".report")).to_contain_text("it is not on this machine, hash 0123456789; Fake is used instead")
+    page.click("[data-part=restore]")
+    for field, value in {
+        "prompt": "a lighthouse at dusk, (storm:1.2)",
+        "steps": "31",
+        "seed": "4242",
+        "width": "320",
+        "height": "256",
+    }.items():
+        expect(page.locator(f"#{field}")).to_have_value(value)
+    expect(page.locator(".loras .chosen")).to_contain_text("clay")
+    expect(page.locator("#scheduler")).to_have_value("Euler a")
+    page.click("#generate")
+    finished(page)
+    clean(visited)
+
+
+def test_a_picture_can_be_chosen_by_keyboard_and_pasted(slow_page: Served, visit: Open) -> None:
+    page = visit(slow_page.address).page
+    with page.expect_file_chooser() as chooser:
+        page.locator("#recall-choose").press("Enter")
+    chooser.value.set_files({"name": "a.png", "mimeType": "image/png", "buffer": a1111_png()})
+    expect(page.locator("dialog.sheet[open] h2")).to_have_text("a.png")
+    expect(page.locator("[data-part=restore]")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog.sheet[open]")).to_have_count(0)
+    expect(page.locator("#recall-choose")).to_be_focused()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("plain.png", b"", "plain.png cannot be read as a picture"),
+        ("song.mp3", b"ID3 is no picture", "song.mp3 cannot be read as a picture"),
+        ("bare.png", None, "bare.png carries no settings of this studio, A1111, Forge"),
+    ],
+)
+def test_what_carries_nothing_is_one_sentence(slow_page: Served, visit: Open, name: str, content: bytes | None, sentence: str) -> None:
+    page = visit(slow_page.address).page
+    if content is None:
+        buffer = io.BytesIO()
+        Image.new("RGB", (64, 64)).save(buffer, "PNG")
+        content = buffer.getvalue()
+    drop(page, name, content)
+    expect(page.locator("#recall [data-part=error]")).to_contain_text(sentence)
+    expect(page.locator("dialog.sheet[open]")).to_have_count(0)
+
+
+def test_downloads_come_in_three_formats_with_settings_or_without(slow_page: Served, visit: Open, tmp_path: Path) -> None:
+    visited = visit(slow_page.address)
+    page = visited.page
+    page.fill("#steps", "2")
+    page.fill("#seed", "9")
+    generate(page, "a green torus")
+    finished(page)
+    how = page.locator("[popovertarget=download-how]")
+    expect(how).to_have_attribute("aria-label", "Downloads: PNG, with settings")
+    for label, suffix, kind in (("JPEG", ".jpg", "JPEG"), ("WebP", ".webp", "WEBP")):
+        how.click()
+        page.locator(".picks").get_by_text(label).click()
+        how.click()
+        path = downloaded(page, tmp_path)
+        found = carried(path.read_bytes(), name="a")
+        assert (path.suffix, found.format, read_metadata(path).prompt) == (suffix, kind, "a green torus")
+        assert "Steps: 2" in found.parameters
+    how.click()
+    page.get_by_role("switch", name="Leave the settings out").check()
+    how.click()
+    expect(how).to_have_text("WebP, bare")
+    with pytest.raises(BadPicture, match="carries no settings"):
+        read_metadata(downloaded(page, tmp_path))
+    clean(visited)
