@@ -12,6 +12,7 @@ from studio.ui.panels.actions import actions
 from studio.ui.panels.control import control_panel
 from studio.ui.panels.header import header
 from studio.ui.panels.loras import loras_panel
+from studio.ui.panels.presets import presets_panel
 from studio.ui.panels.prompt import prompt_panel
 from studio.ui.panels.recall import recall_panel
 from studio.ui.panels.sampling import sampling_panel
@@ -32,6 +33,7 @@ def build(studio: Studio, *, files: Path) -> gr.Blocks:
             with gr.Column(elem_id="form"):
                 prompt_panel(form, studio)
                 generate = actions()
+                presets_panel(studio)
                 recall_panel(studio)
                 sampling_panel(form)
                 control_panel(form, studio)

@@ -97,10 +97,10 @@ const studio = (() => {
   dress(recall("studio-theme", null) ?? preferred());
   document.addEventListener("keydown", (event) => {
     if (event.isComposing || event.repeat) return;
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+    if (event.key === "Enter" && !document.querySelector("dialog[open]") && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
       document.getElementById("generate")?.click();
-    } else if (event.key === "Escape" && !document.querySelector(":popover-open")) {
+    } else if (event.key === "Escape" && !document.querySelector(":popover-open, dialog[open]")) {
       self.say("stop");
     }
   });
