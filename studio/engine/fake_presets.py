@@ -26,21 +26,25 @@ class MemoryPresets:
 
     def write(self, person: Person, preset: Preset, *, replaces: Preset | None = None, undo: bool = False) -> str:
         """Keep a preset."""
-        token = self.remove(person, replaces) if replaces else ""
+        token = self._trash(person, replaces, "replaced") if replaces else ""
         self.known[person.id, names.key(preset.name)] = preset
         return token if undo else ""
 
     def remove(self, person: Person, preset: Preset) -> str:
         """Take a preset away."""
-        token = secrets.token_hex(8)
-        self.trash[person.id, token] = self.known.pop((person.id, names.key(preset.name)))
-        return token
+        return self._trash(person, preset, "deleted")
 
     def restore(self, person: Person, token: str) -> Preset:
         """Bring a preset back."""
         preset = self.trash.pop((person.id, token), None)
         if preset is None:
             raise UnknownPreset("What was there before is no longer kept.")
-        preset = replace(preset, name=names.free(preset.name, self.read(person).keys()))
+        if token.endswith("deleted"):
+            preset = replace(preset, name=names.free(preset.name, self.read(person).keys()))
         self.known[person.id, names.key(preset.name)] = preset
         return preset
+
+    def _trash(self, person: Person, preset: Preset, why: str) -> str:
+        token = f"{secrets.token_hex(8)}-{why}"
+        self.trash[person.id, token] = self.known.pop((person.id, names.key(preset.name)))
+        return token

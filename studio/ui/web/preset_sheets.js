@@ -106,6 +106,7 @@ studio.presetSheets = (desk) => {
     find("details-name").value = name;
     find("details-description").value = preset?.description ?? "";
     find("details-parts").hidden = Boolean(preset);
+    find("details-parts").querySelectorAll("input").forEach((box) => { box.checked = true; });
     find("details-over").hidden = true;
     find("cover-shown").disabled = !stage();
     drawCover(preset?.picture ? desk.covers.get(preset.picture) : "");
