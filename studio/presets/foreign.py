@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from studio.errors import BadPreset, InvalidRequest
+from studio.metadata.reading import stem
+from studio.metadata.samplers import from_k
 from studio.presets import names
-from studio.presets.comfy import row_of
 from studio.presets.document import MAX_DESCRIPTION, Preset
 from studio.presets.merge import HOLE
 from studio.request import GenerationRequest, bounds, limits, shorten
 
 MAX_ROWS = 1000
-_SUFFIX = re.compile(r"\.(safetensors|ckpt|pt|pth|bin|gguf|sft)$", re.IGNORECASE)
 FOOOCUS_STEPS = {"quality": 60, "speed": 30, "extreme speed": 8, "lightning": 4, "hyper-sd": 4}
 SWARM_NUMBERS = {
     "steps": "steps",
@@ -69,7 +69,7 @@ class Builder:
 
     def scheduler(self, sampler: Any, schedule: Any) -> None:
         """Take a sampler and a schedule in ComfyUI's words."""
-        row, note = row_of(str(sampler or "euler"), str(schedule or ""))
+        row, note = from_k(str(sampler or "euler"), str(schedule or ""))
         if row:
             self.values["scheduler"] = row
         if note:
@@ -102,11 +102,6 @@ def cut(name: str) -> str:
     """Return a foreign name as ours: one line, not too long."""
     tidy = " ".join("".join(letter if letter.isprintable() else " " for letter in name).split())
     return names.checked(tidy[: names.MAX_NAME] or "Imported")
-
-
-def stem(file: str) -> str:
-    """Return a model file's name without folder and suffix, which is what requests call it."""
-    return _SUFFIX.sub("", re.split(r"[\\/]", file)[-1]).strip()
 
 
 def styles(data: bytes, called: str) -> tuple[list[Foreign], list[str]]:

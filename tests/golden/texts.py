@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from studio import schedulers, weights
+from studio.presets import PARTS, SCHEMA, decode
 from studio.request import MODELS, GenerationRequest, bounds
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,6 +21,7 @@ def texts() -> Mapping[Path, str]:
         ROOT / "docs" / "schedulers.md": schedulers_page(),
         ROOT / "docs" / "request.md": request_page(),
         ROOT / "docs" / "preprocessors.md": preprocessors_page(),
+        ROOT / "docs" / "presets.md": presets_page(),
         ROOT / "tests" / "golden" / "request.schema.json": json.dumps(GenerationRequest.model_json_schema(), indent=2) + "\n",
     }
 
@@ -52,6 +54,45 @@ def schedulers_page() -> str:
             if row.group == group
         ]
     return "\n".join(lines) + "\n"
+
+
+PRESETS = """
+A preset is a JSON file in `presets/` of the data folder, of schema {schema}. Those that ship with the studio
+lie in [presets/](../presets/); they are read-only and can be copied.
+
+| field | |
+|---|---|
+| `kind`, `schema` | `"preset"` and the schema's number; a JSON object with a request's fields alone counts as schema 0 |
+| `name` | at most 100 characters on one line; two that differ only by case or by how a letter is composed are the same |
+| `description`, `star` | a text, and whether it comes first in the list |
+| `picture` | hash of the picture that stands for it, in `presets/pictures/`, or null |
+| `request` | [fields of a request](request.md); one that is left out stays as it is where the preset is applied |
+| `hashes` | SHA-256 of what `request` names, by `model`, `loras` or `controlnets` and name, to find it under another name |
+| any other | is kept and written again |
+
+`{{prompt}}` in `prompt` or `negative_prompt` stands for what is in that field when the preset is applied.
+
+| part that can be saved and taken by itself | fields |
+|---|---|
+{parts}
+
+Several presets, or one with the pictures of its control units, are a zip of `presets/*.json` and
+`pictures/<hash>.png`. Taken in are these, A1111's `styles.csv` and other tables with a name and a prompt, Fooocus
+presets, and SwarmUI's export; what could not be taken over is said.
+
+| built in | parts | |
+|---|---|---|
+{builtin}
+"""
+
+
+def presets_page() -> str:
+    """Return what a preset's file holds, and the table of those that ship with the studio, as Markdown."""
+    titles = {part.name: part.title for part in PARTS}
+    found = [decode(path.read_bytes(), called=path.name) for path in sorted((ROOT / "presets").glob("*.json"))]
+    rows = (f"| {each.name} | {', '.join(titles[part] for part in each.parts)} | {each.description} |" for each in found)
+    parts = (f"| {part.title} | {', '.join(f'`{field}`' for field in part.fields)} |" for part in PARTS)
+    return "# Presets\n\n" + RENEWED_BY + "\n" + PRESETS.format(schema=SCHEMA, parts="\n".join(parts), builtin="\n".join(rows))
 
 
 def preprocessors_page() -> str:

@@ -19,10 +19,8 @@ from studio.engine.fake import FakeInventory, MemoryPictures
 from studio.engine.fake_presets import MemoryPresets
 from studio.errors import BadPreset, StudioError
 from studio.presets import encode, snapshot
-from studio.presets.comfy import NEAR, SAMPLERS, SCHEDULES, row_of
 from studio.presets.parts import ALL
 from studio.request import GenerationRequest
-from studio.schedulers import TABLE
 from tests.preset_rooms import room
 
 REQUEST = GenerationRequest(prompt="a cube", steps=9)
@@ -159,17 +157,11 @@ def test_presets_of_swarm(tmp_path: Path) -> None:
     assert taken(tmp_path, SWARM["Fast"] | {"title": "One"}, "one.json")[1] == ("One",)
 
 
-def test_every_sampler_is_a_row_or_said() -> None:
-    for sampler in [*SAMPLERS, *NEAR, *(f"{name}_gpu" for name in SAMPLERS)]:
-        for schedule in ["", *SCHEDULES, "simple", "lcm"]:
-            row, note = row_of(sampler, schedule)
-            assert row in TABLE
-            exact = (
-                sampler.removesuffix("_gpu") in SAMPLERS
-                and row == f"{SAMPLERS[sampler.removesuffix('_gpu')]} {SCHEDULES.get(schedule, '?')}".strip()
-            )
-            assert exact or note or schedule in ("", "lcm")
-    assert row_of("dpm_adaptive", "normal") == (None, "sampler dpm_adaptive is not known here")
+def test_a_sampler_without_a_twin_is_said(tmp_path: Path) -> None:
+    presets, _, notes = taken(tmp_path, FOOOCUS | {"default_sampler": "dpmpp_2s_ancestral"}, "a.json")
+    assert presets.load("a").values["scheduler"] == "DPM++ 2S Karras" and "DPM++ 2S is nearest" in notes
+    presets, _, notes = taken(tmp_path, FOOOCUS | {"default_sampler": "no such"}, "b.json")
+    assert "scheduler" not in presets.load("b").values and "there is no sampler no such here" in notes
 
 
 def zipped(*files: tuple[str, bytes], **options: Any) -> bytes:
