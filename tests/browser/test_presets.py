@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from studio.app import build
 from studio.settings import Settings
 from tests.browser.conftest import Open, ready
+from tests.browser.test_control import drop
 from tests.served import Served, served
 
 pytestmark = pytest.mark.browser
@@ -154,13 +156,13 @@ def test_what_is_missing_is_said_with_something_else_to_take(page: Page, tmp_pat
     expect(page.locator(".lora .name b")).to_have_text("clay")
 
 
-def test_control_units_come_back_with_their_picture(page: Page) -> None:
-    page.wait_for_selector("#control")
-    page.locator("#tab-sketch").click()
-    page.get_by_role("button", name="Picture", exact=True).click()
-    buffer = Path(__file__).resolve().parents[2] / "docs" / "images" / "mini-samples.png"
-    page.set_input_files("#control [data-part=file]", buffer)
-    expect(page.get_by_role("button", name="Control", exact=False).first).to_contain_text("sketch")
+def test_control_units_come_back_with_their_picture(page: Page, tmp_path: Path) -> None:
+    lines = Image.new("RGB", (64, 64), "black")
+    lines.paste((255, 255, 255), (20, 20, 24, 50))
+    lines.save(tmp_path / "lines.png")
+    page.wait_for_function("document.querySelector('#control [data-part=unit]')?.inert === false")
+    drop(page, tmp_path / "lines.png")
+    expect(page.locator("#control [data-part=on]")).to_be_checked()
     save_as(page, "Drawn", without=("Prompts", "Sampling", "Size", "Model", "LoRAs"))
     page.locator("#control [data-part=on]").uncheck()
     choose(page, "Drawn")
