@@ -8,10 +8,8 @@ import json
 import logging
 import os
 import re
-import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn, get_args
@@ -21,16 +19,21 @@ from PIL import Image
 from studio import intake, metadata
 from studio.app import build
 from studio.errors import InvalidRequest, StudioError, UnknownModel
-from studio.events import Event, Loading, Queued, Step
 from studio.jobs import Job
 from studio.request import GenerationRequest, bounds, control, shorten
 from studio.service import Studio
 from studio.settings import DeviceName, EngineName, PrecisionName, PreviewName, Settings, default_data_dir
-from studio.ui.serve import LOOPBACK, serve
+from studio.terminal import Progress
+from studio.token_command import tokens
+from studio.ui.hosts import LOOPBACK, in_digits, is_loopback
+from studio.ui.serve import Server, serve
 
 # Where the options are called otherwise than the fields: the prompt has no dashes, the model is one of the settings.
 NOT_DERIVED = ("prompt", "model")
-EPILOG = "Also: launch.py generate --help; launch.py test; and launch.py --here ..., which uses this Python instead of a .venv."
+EPILOG = (
+    "Also: launch.py generate --help; launch.py token --help; launch.py test; "
+    "and launch.py --here ..., which uses this Python instead of a .venv."
+)
 
 
 class WrongUsage(StudioError):
@@ -48,6 +51,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if arguments[:1] == ["generate"]:
             _generate(generate_parser().parse_args(_joined(arguments[1:])))
+        elif arguments[:1] == ["token"]:
+            tokens(_Parser(prog="launch.py token", allow_abbrev=False), arguments[1:])
         else:
             _show_page(page_parser().parse_args(arguments))
     except (WrongUsage, InvalidRequest, UnknownModel) as error:
@@ -65,7 +70,10 @@ def main(arguments: Sequence[str]) -> int:
 def page_parser() -> argparse.ArgumentParser:
     """Return the parser of the command that shows the page."""
     parser = _Parser(prog="launch.py", description="Show the studio's page.", epilog=EPILOG, allow_abbrev=False)
-    parser.add_argument("--host", default=LOOPBACK[0], type=_host, help=f"address of this machine: {', '.join(LOOPBACK)}")
+    others = "with any other, such as 0.0.0.0, everybody has to sign in"
+    parser.add_argument("--host", default=LOOPBACK[0], type=_host, help=f"address of this machine, {', '.join(LOOPBACK)}; {others}")
+    parser.add_argument("--share", action="store_true", help="also give the page a public address, which takes invitations to enter")
+    parser.add_argument("--mcp", action="store_true", help="let programs ask by the Model Context Protocol, at /mcp")
     parser.add_argument("--port", default=7860, type=_port, help="port of the page; the next free one is used when it is taken (7860)")
     _add_settings(parser)
     return parser
@@ -110,7 +118,8 @@ def _settings(options: argparse.Namespace) -> Settings:
     # The model's name goes through the request's own bounds, like every other value.
     GenerationRequest.parse({"model": options.model})
     names = ("model", "engine", "device", "precision", "preview", "threads", "history_limit")
-    return Settings(data_dir=data_dir, lora_dirs=_folders(options.lora_dir), **{name: getattr(options, name) for name in names})
+    mcp = getattr(options, "mcp", False)
+    return Settings(data_dir=data_dir, lora_dirs=_folders(options.lora_dir), mcp=mcp, **{name: getattr(options, name) for name in names})
 
 
 def _folders(given: Sequence[str]) -> tuple[Path, ...]:
@@ -123,18 +132,43 @@ def _folders(given: Sequence[str]) -> tuple[Path, ...]:
 
 def _show_page(options: argparse.Namespace) -> None:
     settings = _settings(options)
-    studio = build(settings, progress=_Progress().fetched)
+    studio = build(settings, progress=Progress().fetched)
     try:
         studio.resume()
-        server = serve(studio, settings, host=options.host, port=options.port)
+        server = serve(studio, settings, host=options.host, port=options.port, closed=options.share)
         # Only now, because loading a model would slow the page's start.
         studio.open()
         if not server.address.endswith(f":{options.port}"):
             print(f"Port {options.port} is taken, so another one is used.")
-        print(f"The studio is at {server.address} (Ctrl+C ends it).", flush=True)
+        _tell_links(server)
+        if options.share:
+            _publish(server)
         server.wait()
     finally:
         studio.close()
+
+
+def _tell_links(server: Server) -> None:
+    if not server.owner_secret:
+        print(f"The studio is at {server.address} (Ctrl+C ends it).", flush=True)
+        return
+    print("The studio asks everybody to sign in. Your own link, which opens everything, so give it to nobody (Ctrl+C ends the studio):")
+    for link in server.links():
+        print(f"  {link}", flush=True)
+    if not is_loopback(server.address):
+        print("This address is not encrypted, so use it in a network that you trust.", flush=True)
+
+
+def _publish(server: Server) -> None:
+    # Imported here because it brings gradio along.
+    from studio.ui.share import open_tunnel  # noqa: PLC0415
+
+    print("Asking for a public address ...", flush=True)
+    try:
+        server.publish(open_tunnel)
+        print(f"  {server.links()[0]}\nPublic now. Invite people by the button Guests on the page.", flush=True)
+    except StudioError as error:
+        print(error, flush=True)
 
 
 def _generate(options: argparse.Namespace) -> None:
@@ -144,7 +178,7 @@ def _generate(options: argparse.Namespace) -> None:
         print(note, file=sys.stderr)
     out = Path(options.out).expanduser()
     _check_writable(out, request)
-    progress = _Progress()
+    progress = Progress()
     with build(_settings(options), progress=progress.fetched).open() as studio:
         job = studio.submit(request, images={name: each.picture for name, each in taken.items()})
         for sentence in job.plan.notices:
@@ -160,7 +194,7 @@ def _generate(options: argparse.Namespace) -> None:
         print(result.save(i, path))
 
 
-def _follow(studio: Studio, job: Job, progress: "_Progress") -> None:
+def _follow(studio: Studio, job: Job, progress: Progress) -> None:
     try:
         for event in job.events():
             progress.happened(event)
@@ -225,9 +259,9 @@ def _check_writable(out: Path, request: GenerationRequest) -> None:
 
 
 def _host(text: str) -> str:
-    if text not in LOOPBACK:
+    if text not in LOOPBACK and not in_digits(text):
         raise argparse.ArgumentTypeError(
-            f"must be one of {', '.join(LOOPBACK)}, not {shorten(text)}, because the page has no passwords and so is for this machine only"
+            f"must be {', '.join(LOOPBACK)} or another address in digits, such as 0.0.0.0, not {shorten(text)}"
         )
     return text
 
@@ -257,43 +291,3 @@ def _option(field: str) -> str:
 def _tell(error: StudioError, *, code: int) -> int:
     print(" ".join(filter(None, (str(error), error.hint))), file=sys.stderr)
     return code
-
-
-class _Progress:
-    """Writes what happens to the standard error stream: one line that changes on a terminal, else a line a second."""
-
-    def __init__(self) -> None:
-        self._stream = sys.stderr
-        self._told = -1.0
-        self._open = False
-
-    def fetched(self, fraction: float, message: str) -> None:
-        """Show how far a download or a loading is."""
-        self._show(f"{message} {fraction:.0%}", at_once=fraction >= 1)
-
-    def happened(self, event: Event) -> None:
-        """Show an event of a job."""
-        match event:
-            case Queued(position=position) if position:
-                self._show(f"waiting, {position} before this one", at_once=False)
-            case Loading():
-                self.fetched(event.fraction, f"{event.model}: {event.message}")
-            case Step(index=index, total=total, seconds=seconds):
-                speed = index / max(seconds, 1e-6)
-                left = f", {(total - index) / speed:.0f} s left" if index < total else ""
-                self._show(f"step {index} of {total}, {speed:.1f} it/s{left}", at_once=index == total)
-
-    def end(self) -> None:
-        """Leave the changing line."""
-        if self._open:
-            print(file=self._stream)
-        self._open = False
-
-    def _show(self, text: str, *, at_once: bool) -> None:
-        if self._stream.isatty():
-            width = shutil.get_terminal_size().columns - 1
-            print("\r" + text[:width].ljust(width), end="", file=self._stream, flush=True)
-            self._open = True
-        elif at_once or time.monotonic() - self._told >= 1:
-            print(text, file=self._stream, flush=True)
-            self._told = time.monotonic()

@@ -65,7 +65,7 @@ class Studio:
         away. One that was running each time the studio was killed is not tried again, because it may be the reason.
         """
         for left in self._keeping.left():
-            if self._access and left.person.id not in {each.id for each in (OWNER, *self._access.guests(), *self._access.tokens())}:
+            if self._access and not self._access.is_in(left.person.id):
                 self._keeping.over(left.id)  # a guest whose invitation ended meanwhile
                 continue
             try:

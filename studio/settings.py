@@ -37,6 +37,7 @@ class Settings:
         precision: number format of the weights; `auto` takes half precision where it is safe and faster.
         preview: how a step is turned into a picture.
         threads: how many CPU threads share one calculation; None leaves it to torch, which takes every core.
+        mcp: whether programs may ask for pictures by the Model Context Protocol, too.
         embedded_models: (name, folder) of models that ship with the studio.
         embedded_loras: folders of LoRAs that ship with the studio.
         lora_dirs: further folders with LoRAs, such as those of another program; only read.
@@ -52,6 +53,7 @@ class Settings:
     precision: PrecisionName = "auto"
     preview: PreviewName = "linear"
     threads: int | None = None
+    mcp: bool = False
     embedded_models: tuple[tuple[str, Path], ...] = EMBEDDED_MODELS
     embedded_loras: tuple[Path, ...] = EMBEDDED_LORAS
     lora_dirs: tuple[Path, ...] = ()

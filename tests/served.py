@@ -27,8 +27,7 @@ def served(studio: Studio, settings: Settings) -> Iterator[Served]:
     """Open a studio and serve its page."""
     studio.resume()
     with studio.open():
-        # Test runs side by side begin to look in different places, so that they do not reach for the same port at once.
-        server = serve(studio, settings, port=17860 + os.getpid() % 1000 * 10)
+        server = serve(studio, settings, port=first_port())
         try:
             yield Served(studio, server.address, settings.data_dir)
         finally:
@@ -42,3 +41,8 @@ def served_fake(data_dir: Path, *, step_seconds: float) -> Iterator[Served]:
     studio = Studio(lambda: FakeEngine(step_seconds=step_seconds), lasting(fake_parts(), settings))
     with served(studio, settings) as page:
         yield page
+
+
+def first_port() -> int:
+    """Return where to look for a free port; test runs side by side begin in different places, lest they reach for the same one."""
+    return 17860 + os.getpid() % 1000 * 10

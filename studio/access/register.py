@@ -8,13 +8,11 @@ from typing import Any, get_args
 from studio.access import keys
 from studio.access.book import Book
 from studio.access.records import Guest, Invitation, Session, Token
-from studio.access.rules import HOUR, Quota, check_quota, cost
+from studio.access.rules import HOUR, Quota, check_quota, clean_name, cost, good_hours
 from studio.errors import NotAllowed, NotSignedIn, QueueFull
 from studio.people import OWNER, Person, Role
 from studio.plan import Plan
 
-LONGEST_NAME = 40
-MOST_HOURS = 24.0 * 366
 MOST_USES = 100
 OWNER_STAYS = 30 * 24 * HOUR
 # How often "last seen" is written; it is for eyes only.
@@ -36,7 +34,7 @@ class Access:
     """Who may come in.
 
     `owner_secret` opens the studio to its owner until it ends; nothing else knows it. `sharing` lets guests look at the owner's pictures
-    of this sitting, and is off at every start.
+    of this sitting, and is off at every start. `address` is where people come in, empty while nobody can.
     """
 
     def __init__(self, book: Book, *, clock: Callable[[], float] = time.time) -> None:
@@ -44,6 +42,7 @@ class Access:
         self._left: list[Left] = []
         self.owner_secret = keys.new_secret("own")
         self.sharing = False
+        self.address = ""
 
     def enter(self, secret: str, *, name: str = "", address: str = "") -> Entry:
         """Exchange an owner's or an invitation's secret for a session.
@@ -74,6 +73,10 @@ class Access:
             self._book.put(replace(invitation, uses=invitation.uses - 1))
             self._book.put(guest)
         return self._sign_in(Person(guest.id, guest.role, guest.name), guest.until, address=address)
+
+    def now(self) -> float:
+        """Return the time by which stays are measured, in seconds since 1970."""
+        return self._now()
 
     def refused(self, address: str, why: str) -> None:
         """Note a wrong secret in the log."""
@@ -128,7 +131,7 @@ class Access:
             digest=keys.digest(secret),
             role=role,
             name=clean_name(name),
-            until=self._now() + _hours(hours) * HOUR,
+            until=self._now() + good_hours(hours) * HOUR,
             uses=uses,
             quota=quota or Quota(),
         )
@@ -147,7 +150,7 @@ class Access:
         if not clean_name(name):
             raise NotAllowed("A token needs a name, so that you know it again.")
         secret, now = keys.new_secret("tok"), self._now()
-        until = None if hours is None else now + _hours(hours) * HOUR
+        until = None if hours is None else now + good_hours(hours) * HOUR
         token = Token(
             id=keys.new_id("token"),
             digest=keys.digest(secret),
@@ -172,7 +175,7 @@ class Access:
         self._tell(identity)
         return True
 
-    def drop_everyone(self, *, keep: str = "") -> None:
+    def drop_everyone(self, *, keep: str = "") -> bool:
         """End all invitations, stays, tokens and sessions but the owner's own one that `keep` is the cookie of."""
         secret = self._seal().open(keep)
         with self._book.change():
@@ -186,6 +189,7 @@ class Access:
                 self._book.put(kept)
         self._note("everyone dropped", OWNER)
         self._tell(None)
+        return True
 
     def admit(self, person: Person, plan: Plan, *, waiting: int) -> None:
         """Let a plan into the queue and charge it, or raise.
@@ -224,6 +228,10 @@ class Access:
     def guests(self) -> list[Guest]:
         """Return who is in, in the order in which they came."""
         return [each for each in self._book.all(Guest) if not each.cut and each.until > self._now()]
+
+    def is_in(self, identity: str) -> bool:
+        """Whether a person of this id may still be here."""
+        return identity == OWNER.id or self._guest(identity) is not None or self._book.get(Token, identity) is not None
 
     def tokens(self) -> list[Token]:
         """Return the tokens, oldest first."""
@@ -279,15 +287,3 @@ class Access:
     def _note(self, what: str, person: Person | None, **more: Any) -> None:
         who = {"who": person.name or person.id, "id": person.id} if person else {"who": "somebody"}
         self._book.note({"at": self._now(), "what": what, **who, **more})
-
-
-def clean_name(name: object) -> str:
-    """Return a name without control characters and of at most 40 characters."""
-    text = "".join(letter for letter in name if letter.isprintable()) if isinstance(name, str) else ""
-    return " ".join(text.split())[:LONGEST_NAME]
-
-
-def _hours(hours: object) -> float:
-    if isinstance(hours, bool) or not isinstance(hours, int | float) or not 0 < hours <= MOST_HOURS:
-        raise NotAllowed(f"The time must be a number of hours up to {MOST_HOURS:,.0f}.")
-    return float(hours)

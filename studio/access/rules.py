@@ -10,6 +10,8 @@ from studio.plan import Plan
 HOUR = 3600.0
 MOST_PER_HOUR = 1_000_000.0
 MOST_WAITING = 8
+MOST_HOURS = 24.0 * 366
+LONGEST_NAME = 40
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,3 +61,20 @@ def check_quota(quota: Quota, spent: Iterable[tuple[float, float]], asked: float
         if over <= 0:
             minutes = math.ceil((at + HOUR - now) / 60)
             raise QuotaSpent(f"Your {quota.per_hour:,.0f} megapixel-steps of this hour are used up; there is room again in {minutes} min.")
+
+
+def clean_name(name: object) -> str:
+    """Return a name without control characters and of at most 40 characters."""
+    text = "".join(letter for letter in name if letter.isprintable()) if isinstance(name, str) else ""
+    return " ".join(text.split())[:LONGEST_NAME]
+
+
+def good_hours(hours: object) -> float:
+    """Return a time in hours.
+
+    Raises:
+        NotAllowed: it is no number, or more than a year.
+    """
+    if isinstance(hours, bool) or not isinstance(hours, int | float) or not 0 < hours <= MOST_HOURS:
+        raise NotAllowed(f"The time must be a number of hours up to {MOST_HOURS:,.0f}.")
+    return float(hours)

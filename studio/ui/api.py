@@ -6,6 +6,7 @@ From Python: `gradio_client.Client(address).predict({"prompt": "a red sphere", "
 import asyncio
 import secrets
 import shutil
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,15 @@ import gradio as gr
 
 from studio import intake
 from studio.errors import StudioError
-from studio.events import Cancelled, Failed, Finished
 from studio.jobs import Job
 from studio.people import Person
 from studio.request import GenerationRequest
 from studio.service import Studio
-from studio.ui.who import person_of
+from studio.ui import render
+from studio.ui.who import open_to, person_of
 
 LOOK_EVERY = 0.02
+TELL_EVERY = 0.2
 # A caller fetches its files at once; older ones are removed so that the folder does not grow.
 KEPT_FOLDERS = 32
 KEPT_WITHIN = 10.0
@@ -28,16 +30,20 @@ KEPT_WITHIN = 10.0
 
 
 def add(studio: Studio, folder: Path) -> None:
-    """Add the endpoint `/generate` to the page that is being built; its pictures are handed over in `folder`."""
+    """Add the endpoint `/generate` to the page that is being built; its pictures are handed over in `folder`, a person's in their own."""
 
-    async def generate(request: Any, caller: gr.Request) -> dict[str, Any]:
+    @open_to("maker")
+    async def generate(request: Any, caller: gr.Request) -> AsyncIterator[dict[str, Any]]:
         """Make pictures. `request` is a JSON object with fields such as prompt, steps and seed; all are optional.
 
-        `controls[i].image` may be a `data:image/png;base64,` URL or plain base64.
+        `controls[i].image` may be a `data:image/png;base64,` URL or plain base64. Progress comes first, the answer last.
         """
         try:
-            job, notes = await asyncio.to_thread(_submit, studio, request, visitor=name_of(caller.session_hash), person=person_of(caller))
-            return await _finish(studio, job, folder) | {"notes": notes}
+            person = person_of(caller)
+            job, notes = await asyncio.to_thread(submit, studio, request, visitor=name_of(caller.session_hash), person=person)
+            async for told in progress(studio, job):
+                yield told
+            yield {**await asyncio.to_thread(_answer, studio, job, folder / person.id), "notes": notes}
         except StudioError as error:
             raise gr.Error(f"{error} {error.hint}".strip(), print_exception=False) from error
 
@@ -49,34 +55,53 @@ def name_of(session: str | None) -> str:
     return f"api {session or secrets.token_urlsafe(8)}"
 
 
-def _submit(studio: Studio, data: Any, *, visitor: str, person: Person) -> tuple[Job, list[str]]:
-    """Queue what was asked; return the job, and what was changed about its pictures on the way in."""
+def submit(studio: Studio, data: Any, *, visitor: str, person: Person) -> tuple[Job, list[str]]:
+    """Queue what was asked as JSON; return the job, and what was changed about its pictures on the way in.
+
+    Raises:
+        StudioError: nothing was queued.
+    """
     data, taken = intake.lift(data)
     images = {name: each.picture for name, each in taken.items()}
     job = studio.submit(GenerationRequest.parse(data), images=images, visitor=visitor, person=person)
     return job, [f"{name}: {note}." for name, each in taken.items() for note in each.notes]
 
 
-async def _finish(studio: Studio, job: Job, folder: Path) -> dict[str, Any]:
+async def progress(studio: Studio, job: Job) -> AsyncIterator[dict[str, Any]]:
+    """Yield how a job stands whenever that has changed, until it is over; whoever stops listening stops it."""
+    told, at = None, 0.0
+    loop = asyncio.get_running_loop()
     try:
-        while (terminal := job.state().terminal) is None:
+        while (state := job.state()).terminal is None:
+            shown = {
+                "state": render.phase(state),
+                "step": state.step.index if state.step else 0,
+                "steps": job.plan.evaluations,
+                "says": " · ".join(filter(None, (render.headline(state, waiting=studio.waiting()), render.pace(state)))),
+            }
+            if shown["step"] != told and loop.time() - at >= TELL_EVERY:
+                told, at = shown["step"], loop.time()
+                yield shown
             await asyncio.sleep(LOOK_EVERY)
     finally:
         # The caller went away: what nobody waits for is not computed.
         if job.state().terminal is None:
             studio.stop(job)
-    match terminal:
-        case Finished(requests=requests):
-            paths = await asyncio.to_thread(_write, job, folder)
-            files = [{"path": str(path), "orig_name": path.name, "meta": {"_type": "gradio.FileData"}} for path in paths]
-            if studio.gallery:
-                await asyncio.to_thread(studio.gallery.settle, KEPT_WITHIN)
-            notices = [*job.plan.notices, *studio.notes(job.person)]
-            return {"images": files, "requests": [made.model_dump() for made in requests], "notices": notices}
-        case Failed(message=message, hint=hint):
-            raise StudioError(message, hint=hint)
-        case Cancelled(index=index):
-            raise StudioError(f"The job was stopped after {index} of {job.plan.evaluations} steps.")
+
+
+def _answer(studio: Studio, job: Job, folder: Path) -> dict[str, Any]:
+    """Return a finished job's pictures and requests.
+
+    Raises:
+        StudioError: the job failed or was stopped.
+    """
+    result = job.result()
+    paths = _write(job, folder)
+    files = [{"path": str(path), "orig_name": path.name, "meta": {"_type": "gradio.FileData"}} for path in paths]
+    if studio.gallery:
+        studio.gallery.settle(KEPT_WITHIN)
+    notices = [*job.plan.notices, *studio.notes(job.person)]
+    return {"images": files, "requests": [made.model_dump() for made in result.requests], "notices": notices}
 
 
 def _write(job: Job, folder: Path) -> list[Path]:

@@ -6,9 +6,13 @@ The body of the two-step protocol's POST is bounded by the guard, so it is read 
 import json
 from typing import Any
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-ROUTE = "/call/generate"
+from studio.errors import InvalidRequest
+from studio.request import GenerationRequest
+from studio.ui import asgi
+from studio.ui.routes import CALL
+
 FILE_MARK = "gradio.FileData"
 
 
@@ -20,14 +24,14 @@ class Envelope:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on once its body was found good."""
-        if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].endswith(ROUTE):
+        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"].rstrip("/") != CALL:
             await self._app(scope, receive, send)
             return
-        body, whole = await _read(receive)
+        body, whole = await asgi.read(receive)
         if whole and (problem := complaint(body)):
-            await _answer(send, problem)
+            await asgi.tell(send, 422, problem)
         else:
-            await self._app(scope, _again(body, receive), send)
+            await self._app(scope, asgi.again(body, receive), send)
 
 
 def complaint(body: bytes) -> str:
@@ -41,7 +45,20 @@ def complaint(body: bytes) -> str:
         return 'The body must hold one request in a list, such as {"data": [{"prompt": "a red sphere"}]}.'
     if _names_a_file(data[0]):
         return f"A request holds no files, so leave out the object with _type {FILE_MARK}."
+    try:
+        GenerationRequest.parse(_without_pictures(data[0]))
+    except InvalidRequest as error:
+        return str(error)
     return ""
+
+
+def _without_pictures(data: Any) -> Any:
+    """Return the request with a short name for every picture as text; those are read where there is time for it."""
+    units = data.get("controls") if isinstance(data, dict) else None
+    if not isinstance(units, list):
+        return data
+    named = [{**unit, "image": "a picture"} if isinstance(unit, dict) and isinstance(unit.get("image"), str) else unit for unit in units]
+    return {**data, "controls": named}
 
 
 def _names_a_file(value: Any) -> bool:
@@ -53,31 +70,3 @@ def _names_a_file(value: Any) -> bool:
             return any(map(_names_a_file, value))
         case _:
             return False
-
-
-async def _read(receive: Receive) -> tuple[bytes, bool]:
-    """Return the body and whether it is all there (the caller may have gone away)."""
-    parts: list[bytes] = []
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            return b"".join(parts), False
-        parts.append(message.get("body", b""))
-        if not message.get("more_body"):
-            return b"".join(parts), True
-
-
-def _again(body: bytes, receive: Receive) -> Receive:
-    unread = [body]
-
-    async def replay() -> Message:
-        return {"type": "http.request", "body": unread.pop(), "more_body": False} if unread else await receive()
-
-    return replay
-
-
-async def _answer(send: Send, sentence: str) -> None:
-    body = json.dumps({"error": sentence}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": 422, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -3,17 +3,14 @@
 Gradio answers any origin on some routes and has routes that this page does not use; see `docs/decisions`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-CLOSED = ("/upload", "/file=http", "/proxy=", "/deep_link", "/vibe", "/monitoring", "/mcp", "/workflow", "/login", "/logout")
-"""Parts of paths that this page has no use for."""
-MAX_BODY = 1_000_000
-# Pictures travel inside JSON as base64, a third larger than their files of at most 20 MB.
-MAX_PICTURE_BODY = 60_000_000
-WITH_PICTURES = ("/gradio_api/call/generate", "/gradio_api/queue/join", "/gradio_api/component_server")
+from studio.ui import asgi
+from studio.ui.routes import route
+
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: blob:; frame-ancestors 'none'; "
@@ -21,57 +18,75 @@ _POLICY = (
 )
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), microphone=(), geolocation=(), payment=(), usb=()"),
     (b"content-security-policy", _POLICY.encode()),
 )
+# No other address is ever to read an answer, so gradio's own permissions to do so are taken off.
+_CORS = b"access-control-"
 
 
 class Guard:
-    """ASGI middleware. Only `hosts` are answered, only pages from the same address may ask.
+    """ASGI middleware, outermost. `known` says of a host name whether it is this server's; only pages from the same address may ask.
 
-    Checking the Host header keeps out foreign pages whose name was pointed at this machine.
+    Checking the Host header keeps out foreign pages whose name was pointed at this machine. `origin`, when it is set, is the address
+    that a tunnel gives this server: its pages may ask whatever the tunnel says in Host.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Iterable[str]) -> None:
-        self._app, self._hosts = app, frozenset(hosts)
+    def __init__(self, app: ASGIApp, known: Callable[[str], bool]) -> None:
+        self._app, self._known = app, known
+        self.origin = ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it with an empty answer."""
-        if scope["type"] not in ("http", "websocket"):
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         elif status := self._refusal(scope):
-            await _refuse(send, status)
+            await asgi.answer(send, status)
         else:
             await self._app(scope, receive, _with_headers(send))
 
     def _refusal(self, scope: Scope) -> int:
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = asgi.headers_of(scope)
         host, origin = headers.get("host", ""), headers.get("origin")
-        length = headers.get("content-length", "0")
-        if scope["type"] == "websocket" or (urlsplit(f"//{host}").hostname or "") not in self._hosts:
+        if scope["type"] == "websocket" or not self._known(_host_name(host)):
             return 403
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and urlsplit(origin).netloc != host and not (self.origin and origin == self.origin):
             return 403
-        if any(part in scope["path"] for part in CLOSED):
+        found = route(scope["method"], scope["path"])
+        if found is None:
             return 403
-        if "transfer-encoding" in headers:
-            # Such a body says no length, so it could be endless.
-            return 411
-        most = MAX_PICTURE_BODY if scope["path"].endswith(WITH_PICTURES) else MAX_BODY
-        return 413 if not length.isdigit() or int(length) > most else 0
+        return _misshapen(scope["method"], headers, most_bytes=found.most_bytes)
+
+
+def _misshapen(method: str, headers: asgi.Headers, *, most_bytes: int) -> int:
+    """Return the status that refuses a body, or 0."""
+    if "transfer-encoding" in headers:
+        # Such a body says no length, so it could be endless.
+        return 411
+    length = headers.get("content-length", "0")
+    if not (length.isascii() and length.isdigit()) or len(length) > 15 or int(length) > most_bytes:
+        return 413
+    # Other types need no leave of this server before a foreign page may send them.
+    return 415 if method == "POST" and headers.get("content-type", "").split(";")[0].strip().lower() != "application/json" else 0
+
+
+def _host_name(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _with_headers(send: Send) -> Send:
     async def wrapped(message: Message) -> None:
         if message["type"] == "http.response.start":
-            present = {name.lower() for name, _ in message.get("headers", [])}
-            message["headers"] = [*message.get("headers", []), *(pair for pair in _HEADERS if pair[0] not in present)]
+            kept = [pair for pair in message.get("headers", []) if not pair[0].lower().startswith(_CORS)]
+            present = {name.lower() for name, _ in kept}
+            message["headers"] = [*kept, *(pair for pair in _HEADERS if pair[0] not in present)]
         await send(message)
 
     return wrapped
-
-
-async def _refuse(send: Send, status: int) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
-    await send({"type": "http.response.body", "body": b""})

@@ -5,16 +5,19 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
+import gradio as gr
 from PIL import Image
 
 from studio import intake
 from studio.errors import InvalidRequest, Stopped, StudioError
 from studio.events import Finished
 from studio.inventory import Inventory
+from studio.people import Person
 from studio.ports import Offer
 from studio.request import GenerationRequest, info
 from studio.service import Studio
 from studio.ui import pictures
+from studio.ui.who import open_to, person_of
 
 MAX_TICKET = 64
 
@@ -34,47 +37,57 @@ class Ticket:
         self.fraction, self.message = fraction, message
 
 
-def map_functions(studio: Studio) -> list[Callable[[Any], Any]]:
+def map_functions(studio: Studio) -> list[Callable[..., Any]]:
     """Return what makes maps. Each map has a ticket while it is made, by which the page follows and cancels it."""
-    tickets: dict[str, Ticket] = {}
+    # By person, too: nobody follows or cancels another's.
+    tickets: dict[tuple[str, str], Ticket] = {}
 
-    async def annotate(asked: Any) -> dict[str, Any]:
+    @open_to("maker")
+    async def annotate(asked: Any, asker: gr.Request) -> dict[str, Any]:
         match asked:
             case [dict() as use, [width, height], str(name)] if len(name) <= MAX_TICKET:
-                ticket = tickets.setdefault(name, Ticket())
+                person = person_of(asker)
+                ticket = tickets.setdefault((person.id, name), Ticket())
             case _:
                 return {"error": "This page did not ask properly; reload it."}
         try:
-            return await asyncio.to_thread(answered, lambda: {"map": map_of(studio, use, (width, height), ticket)})
+            return await asyncio.to_thread(answered, lambda: {"map": map_of(studio, use, (width, height), ticket, person=person)})
         finally:
-            tickets.pop(name, None)
+            tickets.pop((person.id, name), None)
 
-    def progress(name: Any) -> dict[str, Any] | None:
-        ticket = tickets.get(name) if isinstance(name, str) else None
+    @open_to("maker")
+    def progress(name: Any, asker: gr.Request) -> dict[str, Any] | None:
+        ticket = tickets.get((person_of(asker).id, name)) if isinstance(name, str) else None
         return {"fraction": ticket.fraction, "message": ticket.message} if ticket else None
 
-    def cancel(name: Any) -> None:
-        if isinstance(name, str) and (ticket := tickets.get(name)):
+    @open_to("maker")
+    def cancel(name: Any, asker: gr.Request) -> None:
+        if isinstance(name, str) and (ticket := tickets.get((person_of(asker).id, name))):
             ticket.unwanted = True
 
     return [annotate, progress, cancel]
 
 
-def server_functions(studio: Studio) -> list[Callable[[Any], Any]]:
+def server_functions(studio: Studio) -> list[Callable[..., Any]]:
     """Return what the section's script calls. Each answers nonsense with one sentence under `error`, or with nothing."""
 
-    async def keep(asked: Any) -> dict[str, Any]:
-        return await asyncio.to_thread(answered, lambda: kept(studio, asked))
+    @open_to("maker")
+    async def keep(asked: Any, asker: gr.Request) -> dict[str, Any]:
+        return await asyncio.to_thread(answered, lambda: kept(studio, asked, person_of(asker)))
 
-    async def reuse(asked: Any) -> dict[str, Any]:
-        return await asyncio.to_thread(answered, lambda: reused(studio, asked))
+    @open_to("maker")
+    async def reuse(asked: Any, asker: gr.Request) -> dict[str, Any]:
+        return await asyncio.to_thread(answered, lambda: reused(studio, asked, person_of(asker)))
 
-    async def thumbnail(key: Any) -> dict[str, Any]:
-        return await asyncio.to_thread(answered, lambda: {"picture": pictures.shown(found(studio, key))})
+    @open_to("maker")
+    async def thumbnail(key: Any, asker: gr.Request) -> dict[str, Any]:
+        return await asyncio.to_thread(answered, lambda: {"picture": pictures.shown(found(studio, key, person_of(asker)))})
 
+    @open_to("viewer")
     def kinds(model: Any) -> dict[str, Any]:
         return control_kinds(studio.inventory(), model)
 
+    @open_to("viewer")
     def preprocessors(kind: Any) -> list[dict[str, Any]]:
         return [preprocessor_row(offer, kind) for offer in studio.preprocessors(kind)] if isinstance(kind, str) else []
 
@@ -89,49 +102,49 @@ def answered(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return {"error": f"{error} {error.hint}".strip()}
 
 
-def kept(studio: Studio, asked: Any) -> dict[str, Any]:
+def kept(studio: Studio, asked: Any, person: Person) -> dict[str, Any]:
     """Keep a picture for a unit; `asked` is [`data:` address, kind]."""
     match asked:
         case [str(address), str(kind)]:
-            return given(studio, intake.decode(address, kind=kind), kind)
+            return given(studio, intake.decode(address, kind=kind), kind, person)
         case _:
             raise InvalidRequest("That is no picture; give a PNG, JPEG or WebP file.")
 
 
-def given(studio: Studio, taken: intake.Taken, kind: str) -> dict[str, Any]:
+def given(studio: Studio, taken: intake.Taken, kind: str, person: Person) -> dict[str, Any]:
     """Keep a picture; the page gets its hash, a small copy, what was changed about it, and the preprocessor that suits it."""
     offers = studio.preprocessors(kind)
     return {
-        "image": studio.keep(taken.picture),
+        "image": studio.keep(taken.picture, person=person),
         "picture": pictures.shown(taken.picture),
         "notes": "; ".join(taken.notes),
         "preprocessor": pictures.suggested(taken.picture, kind, offers) if offers else "none",
     }
 
 
-def reused(studio: Studio, asked: Any) -> dict[str, Any]:
+def reused(studio: Studio, asked: Any, person: Person) -> dict[str, Any]:
     """Keep a finished picture for a unit; `asked` is [job, index, kind]."""
     match asked:
-        case [str(job_id), int(index), str(kind)] if job := studio.job(job_id):
+        case [str(job_id), int(index), str(kind)] if job := studio.job(job_id, person=person):
             finished = job.state().terminal
             if isinstance(finished, Finished) and 0 <= index < len(finished.images):
-                return given(studio, intake.Taken(finished.images[index]), kind)
+                return given(studio, intake.Taken(finished.images[index]), kind, person)
     raise InvalidRequest("The picture is no longer kept; make it again with its seed.")
 
 
-def found(studio: Studio, key: Any) -> Image.Image:
+def found(studio: Studio, key: Any, person: Person) -> Image.Image:
     """Return the kept picture of a hash.
 
     Raises:
         InvalidRequest: it is not here.
     """
-    picture = studio.picture(key) if isinstance(key, str) else None
+    picture = studio.picture(key, person=person) if isinstance(key, str) else None
     if picture is None:
         raise InvalidRequest("The picture is no longer here; give it again.")
     return picture
 
 
-def map_of(studio: Studio, use: Any, size: tuple[Any, Any], ticket: Ticket) -> str:
+def map_of(studio: Studio, use: Any, size: tuple[Any, Any], ticket: Ticket, *, person: Person) -> str:
     """Return the map of one unit as the page shows it.
 
     Raises:
@@ -142,8 +155,8 @@ def map_of(studio: Studio, use: Any, size: tuple[Any, Any], ticket: Ticket) -> s
     except InvalidRequest as error:
         raise InvalidRequest(str(error).replace("controls[0].", "").replace("controls[0]: ", "")) from error
     (unit,) = request.controls
-    found(studio, unit.image)
-    made = studio.annotate(unit, size=(request.width or 0, request.height or 0), progress=ticket.report)
+    found(studio, unit.image, person)
+    made = studio.annotate(unit, size=(request.width or 0, request.height or 0), progress=ticket.report, person=person)
     return pictures.shown(made)
 
 

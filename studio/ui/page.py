@@ -10,13 +10,14 @@ from studio.ui import api, stage
 from studio.ui.form import Form
 from studio.ui.panels.actions import actions
 from studio.ui.panels.control import control_panel
+from studio.ui.panels.guests import guests_panel
 from studio.ui.panels.header import header
 from studio.ui.panels.loras import loras_panel
 from studio.ui.panels.presets import presets_panel
 from studio.ui.panels.prompt import prompt_panel
 from studio.ui.panels.recall import recall_panel
 from studio.ui.panels.sampling import sampling_panel
-from studio.ui.who import person_of
+from studio.ui.who import open_to, person_of
 
 
 def build(studio: Studio, *, files: Path) -> gr.Blocks:
@@ -29,6 +30,7 @@ def build(studio: Studio, *, files: Path) -> gr.Blocks:
     form = Form()
     with gr.Blocks(title="Studio", analytics_enabled=False, fill_width=True) as page:
         header(form, studio)
+        guests_panel(studio)
         with gr.Row(elem_id="columns"):
             with gr.Column(elem_id="form"):
                 prompt_panel(form, studio)
@@ -41,6 +43,7 @@ def build(studio: Studio, *, files: Path) -> gr.Blocks:
             with gr.Column(elem_id="stage-column"):
                 shown = stage.stage(studio)
 
+        @open_to("viewer")
         def on_generate(values: dict[Any, Any], asker: gr.Request) -> dict[str, Any]:
             return stage.submit(studio, form, values, visitor=(values[shown] or {}).get("visitor"), person=person_of(asker))
 

@@ -20,7 +20,7 @@ from studio.service import Studio
 from studio.ui import pictures
 from studio.ui.maps import answered
 from studio.ui.render import duration
-from studio.ui.who import person_of
+from studio.ui.who import open_to, person_of
 from studio.verification import Check, Verification
 
 MAX_NAME = 120
@@ -34,9 +34,11 @@ def server_functions(studio: Studio) -> list[Callable[..., Any]]:
     """Return what the panel's script calls. Each answers nonsense with one sentence under `error`."""
     checks: OrderedDict[str, tuple[Person, Check]] = OrderedDict()
 
+    @open_to("maker")
     async def recall(asked: Any, asker: gr.Request) -> dict[str, Any]:
         return await asyncio.to_thread(answered, lambda: recalled(studio, asked, person_of(asker)))
 
+    @open_to("maker")
     async def verify(asked: Any, asker: gr.Request) -> dict[str, Any]:
         return await asyncio.to_thread(answered, lambda: begun(asked, person_of(asker)))
 
@@ -48,17 +50,20 @@ def server_functions(studio: Studio) -> list[Callable[..., Any]]:
             checks.popitem(last=False)
         return {"check": check.job.id}
 
+    @open_to("maker")
     async def verified(key: Any, asker: gr.Request) -> dict[str, Any]:
         person, check = checks.get(key, (None, None)) if isinstance(key, str) else (None, None)
         if check is None or person != person_of(asker):
             return {"error": "This check is no longer known; press Verify again."}
         return await asyncio.to_thread(answered, lambda: outcome(check))
 
+    @open_to("maker")
     def stop_check(key: Any, asker: gr.Request) -> None:
         person, check = checks.get(key, (None, None)) if isinstance(key, str) else (None, None)
         if check and person == person_of(asker):
             studio.stop(check.job)
 
+    @open_to("maker")
     async def convert(asked: Any) -> dict[str, Any]:
         return await asyncio.to_thread(answered, lambda: converted(asked))
 

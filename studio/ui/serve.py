@@ -1,4 +1,4 @@
-"""Serving the page on this machine: address, port, folders, and gradio configured for strangers from the start.
+"""Serving the page: address, port, folders, and gradio configured for strangers from the start.
 
 Nothing here imports torch; the page answers while the model is still loading.
 """
@@ -8,30 +8,63 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from studio.errors import StudioError
 from studio.service import Studio
 from studio.settings import Settings
+from studio.ui.hosts import LOOPBACK, Hosts, reachable
 
 if TYPE_CHECKING:
     import gradio as gr
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+    from studio.ui.layers import Layers
+
 PORTS_TRIED = 100
 MAX_THREADS = 200
 
 
 @dataclass(frozen=True)
+class Tunnel:
+    """A way in from outside: its https address, and what ends it."""
+
+    address: str
+    close: Callable[[], None]
+
+
+@dataclass
 class Server:
-    """A page that is being served."""
+    """A page that is being served. `owner_secret` is empty where nobody needs to sign in."""
 
     address: str
     page: gr.Blocks
     files: Path
+    layers: Layers
+    owner_secret: str = ""
+    tunnels: list[Tunnel] = field(default_factory=list)
+
+    def publish(self, open_tunnel: Callable[[int], Tunnel]) -> str:
+        """Give the page an address that anybody can reach, and return it. It was served closed.
+
+        Raises:
+            StudioError: no tunnel can be had; the page goes on without one.
+        """
+        tunnel = open_tunnel(urlsplit(self.address).port or 0)
+        self.tunnels.append(tunnel)
+        self.layers.publish(tunnel.address)
+        return tunnel.address
+
+    def links(self) -> list[str]:
+        """Return the addresses that a person may open, the public one first; with the owner's secret where one is needed."""
+        secret = f"/#{self.owner_secret}" if self.owner_secret else ""
+        return [f"{address}{secret}" for address in (*(tunnel.address for tunnel in self.tunnels), *reachable(self.address))]
 
     def wait(self) -> None:
         """Wait until somebody presses Ctrl+C, then end the serving."""
@@ -43,41 +76,56 @@ class Server:
 
     def close(self) -> None:
         """End the serving."""
+        for tunnel in self.tunnels:
+            tunnel.close()
         self.page.close(verbose=False)
         shutil.rmtree(self.files, ignore_errors=True)
 
 
-def serve(studio: Studio, settings: Settings, *, host: str = "127.0.0.1", port: int = 7860) -> Server:
+def serve(studio: Studio, settings: Settings, *, host: str = "127.0.0.1", port: int = 7860, closed: bool = False) -> Server:
     """Serve the page and return once it answers.
+
+    Args:
+        studio: what the page drives.
+        settings: where its folders are.
+        host: an address of this machine. Any but a loopback one closes the page.
+        port: the first port to try.
+        closed: whether everybody, the owner included, has to sign in.
 
     Returns:
         The server; its address has another port when `port` was taken.
 
     Raises:
-        StudioError: the host is not this machine, or no port is free.
+        StudioError: the address is not this machine's, no port is free, or a closed page has no register of who may come in.
     """
-    if host not in LOOPBACK:
+    closed = closed or host not in LOOPBACK
+    if closed and studio.access is None:
         raise StudioError(f"The page is only served to this machine: host must be one of {', '.join(LOOPBACK)}, not {host}.")
     chosen = free_port(host, port)
-    # One folder per port, because two studios may share a data folder.
-    files = settings.data_dir / "cache" / f"page-{chosen}"
-    shutil.rmtree(files, ignore_errors=True)
-    files.mkdir(parents=True)
+    files = _folder(settings, chosen, closed=closed)
     os.environ.update(_environment(files))
     # Imported here because gradio reads its environment when imported.
+    from studio.ui.layers import Layers  # noqa: PLC0415
     from studio.ui.page import build  # noqa: PLC0415
 
     page = build(studio, files=files)
     page.queue(api_open=False)
-    page.launch(server_name=host, server_port=chosen, **_options())
-    return Server(f"http://{'[::1]' if host == '::1' else host}:{chosen}", page, files)
+    address = f"http://{f'[{host}]' if ':' in host else host}:{chosen}"
+    layers = Layers(page, studio, files, hosts=Hosts(chosen, closed=closed), mcp=settings.mcp)
+    page.launch(server_name=host, server_port=chosen, **_options(layers, settings))
+    if not layers.in_place(page.app):
+        page.close(verbose=False)
+        raise StudioError("The page could not be guarded, so it is not shown; install the versions in requirements.txt.")
+    if closed and studio.access:
+        layers.publish(reachable(address)[0])
+    return Server(address, page, files, layers, studio.access.owner_secret if closed and studio.access else "")
 
 
 def free_port(host: str, port: int) -> int:
     """Return `port`, or the next one that is free.
 
     Raises:
-        StudioError: a hundred ports in a row are taken.
+        StudioError: a hundred ports in a row are taken, or the address is not this machine's.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for candidate in range(port, min(port + PORTS_TRIED, 65536)):
@@ -88,7 +136,18 @@ def free_port(host: str, port: int) -> int:
             except OSError:
                 continue
             return int(probe.getsockname()[1])
-    raise StudioError(f"No port from {port} on is free; name another one with --port.")
+    raise StudioError(f"No port from {port} on is free at {host}; name another one with --port, or another --host.")
+
+
+def _folder(settings: Settings, port: int, *, closed: bool) -> Path:
+    """Return an empty folder for pictures on their way to callers, who are told its path; so guests get one that says nothing."""
+    if closed:
+        return Path(tempfile.mkdtemp(prefix="studio-")).resolve()
+    # One folder per port, because two studios may share a data folder.
+    files = settings.data_dir / "cache" / f"page-{port}"
+    shutil.rmtree(files, ignore_errors=True)
+    files.mkdir(parents=True)
+    return files.resolve()
 
 
 def _environment(files: Path) -> dict[str, str]:
@@ -99,15 +158,18 @@ def _environment(files: Path) -> dict[str, str]:
         "GRADIO_SSR_MODE": "False",
         "GRADIO_SHARE": "False",
         "GRADIO_MCP_SERVER": "False",
+        "GRADIO_ALLOWED_PATHS": "",
     }
 
 
-def _options() -> dict[str, Any]:
-    from starlette.middleware import Middleware  # noqa: PLC0415
-
+def _options(layers: Layers, settings: Settings) -> dict[str, Any]:
     from studio.ui import theme, web  # noqa: PLC0415
-    from studio.ui.envelope import Envelope  # noqa: PLC0415
-    from studio.ui.guard import Guard  # noqa: PLC0415
+
+    @asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[None]:
+        # Gradio would put its own layers, which answer foreign pages, outside of those that it is given.
+        async with layers.around(app):
+            yield
 
     return {
         "prevent_thread_lock": True,
@@ -118,6 +180,8 @@ def _options() -> dict[str, Any]:
         "enable_monitoring": False,
         "footer_links": [],
         "max_file_size": "20mb",
+        "allowed_paths": [],
+        "blocked_paths": [] if layers.files.is_relative_to(settings.data_dir.resolve()) else [str(settings.data_dir.resolve())],
         "ssr_mode": False,
         "share": False,
         "mcp_server": False,
@@ -125,5 +189,5 @@ def _options() -> dict[str, Any]:
         "theme": theme.theme(),
         "css": web.style_sheet(),
         "head": web.head(),
-        "app_kwargs": {"middleware": [Middleware(Guard, hosts=LOOPBACK), Middleware(Envelope)]},
+        "app_kwargs": {"lifespan": lifespan},
     }

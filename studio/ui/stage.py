@@ -19,6 +19,7 @@ from studio.service import Studio
 from studio.ui import pictures, widgets
 from studio.ui.form import Form
 from studio.ui.render import view
+from studio.ui.who import open_to, person_of
 
 LOOK_EVERY = 0.02
 ANSWER_WITHIN = 5.0
@@ -91,44 +92,59 @@ def submit(studio: Studio, form: Form, values: Mapping[Any, Any], *, visitor: An
         return answer | {"error": str(error), "hint": error.hint}
 
 
-def server_functions(studio: Studio) -> list[Callable[[Any], Any]]:
+def server_functions(studio: Studio) -> list[Callable[..., Any]]:
     """Return what the stage's script calls. A job is only reached by its id, which nobody can guess.
 
     What the browser sends is checked here: anything unexpected is answered like an unknown job.
     """
 
-    async def poll(asked: Any) -> dict[str, Any] | None:
-        match asked:
-            case [str(job_id), int(version), int(seen)] if job := studio.job(job_id):
-                await _news(job, version)
-                return await asyncio.to_thread(view, job, seen=seen, waiting=studio.waiting())
-            case _:
-                return None
+    def seen(job_id: str, asker: gr.Request) -> Job | None:
+        return studio.job(job_id, person=person_of(asker))
 
-    def mine(visitor: Any) -> list[dict[str, Any]]:
-        known = isinstance(visitor, str) and _VISITOR.fullmatch(visitor)
-        jobs = studio.jobs_of(visitor)[-RECALLED:] if known else []
+    @open_to("viewer")
+    async def poll(asked: Any, asker: gr.Request) -> dict[str, Any] | None:
+        match asked:
+            case [str(job_id), int(version), int(newest)] if job := seen(job_id, asker):
+                await _news(job, version)
+                # The owner may have ended the sharing meanwhile.
+                return await asyncio.to_thread(view, job, seen=newest, waiting=studio.waiting()) if seen(job_id, asker) else None
+        return None
+
+    @open_to("viewer")
+    def mine(visitor: Any, asker: gr.Request) -> list[dict[str, Any]]:
+        known, person = isinstance(visitor, str) and _VISITOR.fullmatch(visitor), person_of(asker)
+        jobs = [*studio.jobs_of(visitor, person=person), *_shared(studio, person)][-RECALLED:] if known else []
         return [{"job": job.id, "over": job.state().terminal is not None} for job in jobs]
 
-    def picture(asked: Any) -> dict[str, str] | None:
-        match asked:
-            case [str(job_id), int(index)] if job := studio.job(job_id):
-                return png(job, index)
-            case _:
-                return None
-
-    def unit_map(asked: Any) -> dict[str, str] | None:
-        match asked:
-            case [str(job_id), int(unit)] if (job := studio.job(job_id)) and 0 <= unit < len(job.state().maps):
-                return {"map": pictures.shown(job.state().maps[unit].map, side=MAP_SIDE)}
-            case _:
-                return None
-
-    def stop_job(job_id: Any) -> None:
-        if isinstance(job_id, str) and (job := studio.job(job_id)):
+    @open_to("maker")
+    def stop_job(job_id: Any, asker: gr.Request) -> None:
+        # Makers see no jobs but their own.
+        if isinstance(job_id, str) and (job := seen(job_id, asker)):
             studio.stop(job)
 
-    return [poll, mine, picture, unit_map, stop_job]
+    return [poll, mine, stop_job, *_pictures(seen)]
+
+
+def _pictures(seen: Callable[[str, gr.Request], Job | None]) -> list[Callable[..., Any]]:
+    @open_to("viewer")
+    def picture(asked: Any, asker: gr.Request) -> dict[str, str] | None:
+        match asked:
+            case [str(job_id), int(index)] if job := seen(job_id, asker):
+                return png(job, index)
+        return None
+
+    @open_to("viewer")
+    def unit_map(asked: Any, asker: gr.Request) -> dict[str, str] | None:
+        match asked:
+            case [str(job_id), int(unit)] if (job := seen(job_id, asker)) and 0 <= unit < len(job.state().maps):
+                return {"map": pictures.shown(job.state().maps[unit].map, side=MAP_SIDE)}
+        return None
+
+    return [picture, unit_map]
+
+
+def _shared(studio: Studio, person: Person) -> list[Job]:
+    return studio.shared_jobs(person) if person.role == "viewer" else []
 
 
 def png(job: Job, index: int) -> dict[str, str] | None:

@@ -7,9 +7,10 @@ _SCRIPTS = (
     *("core.js", "fields.js", "header.js", "proof.js", "recall.js", "stage.js"),
     *("control.js", "loras.js", "control_map.js", "control_picture.js", "canvas.js", "pose.js"),
     *("presets.js", "preset_sheets.js"),
+    "guests.js",
 )
-_STYLES = ("page.css", "presets.css", "recall.css")
-_ICON = (
+_STYLES = ("page.css", "presets.css", "recall.css", "guests.css")
+ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"
     "%3Crect width='16' height='16' rx='4' fill='%235b7cfa'/%3E%3Ccircle cx='8' cy='8' r='4' fill='white'/%3E%3C/svg%3E"
 )
@@ -17,10 +18,15 @@ _ICON = (
 
 def style_sheet() -> str:
     """Return the page's style sheet."""
-    return "\n".join((_FOLDER / name).read_text(encoding="utf-8") for name in _STYLES)
+    return "\n".join(text(name) for name in _STYLES)
 
 
 def head() -> str:
     """Return what goes into the page's `<head>`: the scripts, before any widget runs, and an icon that needs no request."""
-    scripts = "\n".join((_FOLDER / name).read_text(encoding="utf-8") for name in _SCRIPTS)
-    return f'<link rel="icon" href="{_ICON}"><script>{scripts}</script>'
+    scripts = "\n".join(text(name) for name in _SCRIPTS)
+    return f'<link rel="icon" href="{ICON}"><script>{scripts}</script>'
+
+
+def text(name: str) -> str:
+    """Return one of the files."""
+    return (_FOLDER / name).read_text(encoding="utf-8")

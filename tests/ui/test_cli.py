@@ -118,7 +118,7 @@ def test_unusual_prompts_reach_the_picture(prompt: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", ["--host 0.0.0.0", "--host 192.168.1.2", "--port 0", "--port 65536", "--port x", "--threads 0", "--threads two", "--share"]
+    "options", ["--host example.org", "--host 300.1.1.1", "--port 0", "--port 65536", "--port x", "--threads 0", "--threads two"]
 )
 def test_the_page_is_for_this_machine_only(options: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--engine", "fake", *options.split()]) == 2

@@ -3,7 +3,10 @@
 import httpx
 import pytest
 
+from studio.engine.fake import FakeEngine, fake_parts
 from studio.errors import StudioError
+from studio.service import Studio
+from studio.settings import Settings
 from studio.ui.serve import free_port, serve
 from tests.served import Served
 
@@ -24,8 +27,8 @@ def test_a_foreign_name_for_this_machine_is_refused(http: httpx.Client) -> None:
 
 
 def test_run_does_not_go_around_the_queue(http: httpx.Client) -> None:
-    assert http.post("/gradio_api/run/generate", json={"data": [{}]}).status_code == 404
-    assert http.post("/gradio_api/api/generate", json={"data": [{}]}).status_code == 404
+    assert http.post("/gradio_api/run/generate", json={"data": [{}]}).status_code == 403
+    assert http.post("/gradio_api/api/generate", json={"data": [{}]}).status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -61,10 +64,9 @@ def test_a_body_of_unknown_length_is_refused(http: httpx.Client) -> None:
 def test_a_file_named_in_a_request_is_not_read(http: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> None:
     secret = tmp_path_factory.mktemp("secret") / "secret.png"
     secret.write_bytes(b"secret")
-    plain, marked = {"path": str(secret)}, {"prompt": {"path": str(secret), "meta": {"_type": "gradio.FileData"}}}
-    asked = http.post("/gradio_api/call/generate", json={"data": [plain]})
-    answer = http.get(f"/gradio_api/call/generate/{asked.json()['event_id']}").text
-    assert "event: error" in answer and "complete" not in answer
+    marked = {"prompt": {"path": str(secret), "meta": {"_type": "gradio.FileData"}}}
+    asked = http.post("/gradio_api/call/generate", json={"data": [{"path": str(secret)}]})
+    assert (asked.status_code, asked.json()) == (422, {"error": "'path' is no field of a request; leave it out."})
     refused = http.post("/gradio_api/call/generate", json={"data": [marked]})
     assert (refused.status_code, list(refused.json())) == (422, ["error"])
 
@@ -76,9 +78,9 @@ def test_browsers_are_told_to_be_careful(http: httpx.Client) -> None:
     assert "default-src 'self'" in headers["content-security-policy"]
 
 
-def test_only_this_machine_is_served(page: Served) -> None:
+def test_without_a_register_only_this_machine_is_served() -> None:
     with pytest.raises(StudioError, match=r"host must be one of 127\.0\.0\.1, localhost, ::1, not 0\.0\.0\.0"):
-        serve(page.studio, None, host="0.0.0.0")  # type: ignore[arg-type]
+        serve(Studio(FakeEngine, fake_parts()), Settings(), host="0.0.0.0")
 
 
 def test_a_taken_port_gives_the_next_one(page: Served) -> None:

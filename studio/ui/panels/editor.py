@@ -21,4 +21,4 @@ class Editor:
     kind: str
     verb: str
     markup: str
-    server_functions: tuple[Callable[[Any], Any], ...] = ()
+    server_functions: tuple[Callable[..., Any], ...] = ()

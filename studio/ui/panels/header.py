@@ -2,11 +2,14 @@
 
 from typing import Any
 
+import gradio as gr
+
 from studio.events import Failed, Loading
 from studio.inventory import ModelCard
 from studio.service import Studio
 from studio.ui import widgets
 from studio.ui.form import Form
+from studio.ui.who import open_to, person_of
 
 _HALF = '<circle cx="8" cy="8" r="6"/><path d="M8 2a6 6 0 0 1 0 12z" fill="currentColor"/>'
 _HEADER = f"""
@@ -30,8 +33,10 @@ _HEADER = f"""
 def header(form: Form, studio: Studio) -> None:
     """Place the header; it carries the request's model."""
 
-    def status(_: Any) -> dict[str, Any]:
-        return describe(studio)
+    @open_to("viewer")
+    def status(_: Any, asker: gr.Request) -> dict[str, Any]:
+        # Sentences about broken folders name files of this machine.
+        return describe(studio) if person_of(asker).role == "owner" else describe(studio) | {"problems": []}
 
     form.bind("model", widgets.html(_HEADER, script="header", server_functions=[status], elem_id="field-model"))
 

@@ -12,6 +12,7 @@ from studio.service import Studio
 from studio.ui import widgets
 from studio.ui.form import Form
 from studio.ui.render import data_uri
+from studio.ui.who import open_to, person_of
 
 PICTURE_SIDE = 96
 _PANEL = """
@@ -47,14 +48,16 @@ def loras_panel(form: Form, studio: Studio) -> None:
 def server_functions(studio: Studio) -> list[Any]:
     """Return what the section's script calls. The browser knows names only; a path never leaves this machine."""
 
-    def list_loras(model: Any) -> dict[str, Any]:
+    @open_to("viewer")
+    def list_loras(model: Any, asker: gr.Request) -> dict[str, Any]:
         inventory = studio.inventory()
         card = next((card for card in inventory.models if model in (None, card.name)), None)
         return {
             "rows": [row(lora, card) for lora in inventory.loras],
-            "problems": [broken.problem for broken in inventory.broken_loras],
+            "problems": [broken.problem for broken in inventory.broken_loras if person_of(asker).role == "owner"],
         }
 
+    @open_to("viewer")
     def lora_picture(name: Any) -> str | None:
         card = _named(studio, name)
         small = preview(card.picture, side=PICTURE_SIDE) if card and card.picture else None

@@ -8,8 +8,11 @@ from collections.abc import Callable
 from html import escape
 from typing import Any
 
+import gradio as gr
+
 from studio import intake
 from studio.errors import BadPose, InvalidRequest, MissingWeights
+from studio.people import OWNER, Person
 from studio.pose import JOINTS, LIMBS, MAX_PEOPLE, Pose, drawing, openpose
 from studio.pose.library import library
 from studio.pose.reading import read_map
@@ -18,6 +21,7 @@ from studio.service import Studio
 from studio.ui import widgets
 from studio.ui.maps import answered
 from studio.ui.panels.editor import Editor
+from studio.ui.who import open_to, person_of
 
 _ADD = '<circle cx="6.5" cy="4" r="2"/><path d="M6.5 6v4.5l-2.5 4M6.5 10.5l2.5 4M3 8h7M11.5 3.5h4M13.5 1.5v4"/>'
 _REMOVE = '<circle cx="6.5" cy="4" r="2"/><path d="M6.5 6v4.5l-2.5 4M6.5 10.5l2.5 4M3 8h7M11.5 3.5h4"/>'
@@ -81,26 +85,32 @@ def pose_editor(studio: Studio) -> Editor:
     )
 
 
-def server_functions(studio: Studio) -> list[Callable[[Any], Any]]:
+def server_functions(studio: Studio) -> list[Callable[..., Any]]:
     """Return what the editor's script calls. A pose comes and goes as OpenPose's JSON; nonsense gets a sentence under `error`."""
 
-    async def pose_map(asked: Any) -> dict[str, Any]:
-        return await asyncio.to_thread(answered, lambda: {"image": studio.keep(drawing.draw(_sized(asked)))})
+    @open_to("maker")
+    async def pose_map(asked: Any, asker: gr.Request) -> dict[str, Any]:
+        return await asyncio.to_thread(answered, lambda: {"image": studio.keep(drawing.draw(_sized(asked)), person=person_of(asker))})
 
+    @open_to("maker")
     async def pose_png(asked: Any) -> dict[str, Any]:
         return await asyncio.to_thread(answered, lambda: {"png": png(_sized(asked))})
 
+    @open_to("maker")
     async def pose_read(text: Any) -> dict[str, Any]:
         return await asyncio.to_thread(answered, lambda: {"pose": told(openpose.read(_text(text)))})
 
+    @open_to("maker")
     async def pose_mirror(asked: Any) -> dict[str, Any]:
         return await asyncio.to_thread(answered, lambda: {"pose": told(_mirrored(asked))})
 
+    @open_to("maker")
     async def pose_library(_: Any) -> dict[str, Any]:
         return await asyncio.to_thread(answered, lambda: {"poses": [{"name": one.name, "pose": told(one.pose)} for one in library()]})
 
-    async def pose_find(sent: Any) -> dict[str, Any]:
-        return await asyncio.to_thread(answered, lambda: {"pose": told(found(studio, sent))})
+    @open_to("maker")
+    async def pose_find(sent: Any, asker: gr.Request) -> dict[str, Any]:
+        return await asyncio.to_thread(answered, lambda: {"pose": told(found(studio, sent, person_of(asker)))})
 
     return [pose_map, pose_png, pose_read, pose_mirror, pose_library, pose_find]
 
@@ -118,7 +128,7 @@ def png(pose: Pose) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def found(studio: Studio, sent: Any) -> Pose:
+def found(studio: Studio, sent: Any, person: Person = OWNER) -> Pose:
     """Return the people in a picture that came as a `data:` address: a pose map is read, of a photograph a detector's map.
 
     Raises:
@@ -132,8 +142,8 @@ def found(studio: Studio, sent: Any) -> Pose:
     ready = [offer.row.name for offer in studio.preprocessors("pose") if offer.state == "ready" and offer.row.sources]
     if not ready:
         raise MissingWeights("No pose detector is here yet; give the photo under Picture and choose OpenPose there, which fetches it.")
-    use = ControlUse(kind="pose", image=studio.keep(picture), preprocessor=ready[0], fit="stretch")
-    pose = read_map(studio.annotate(use, size=picture.size))
+    use = ControlUse(kind="pose", image=studio.keep(picture, person=person), preprocessor=ready[0], fit="stretch")
+    pose = read_map(studio.annotate(use, size=picture.size, person=person))
     if pose is None:
         raise BadPose("Nobody was found in this picture; give one that shows people from head to hip at least.")
     return pose

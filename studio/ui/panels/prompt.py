@@ -10,11 +10,13 @@ from studio.service import Studio
 from studio.ui import widgets
 from studio.ui.examples import EXAMPLES, FIRST_PROMPT, fill
 from studio.ui.form import Form
+from studio.ui.who import open_to
 
 
 def prompt_panel(form: Form, studio: Studio) -> None:
     """Place the two texts and the chips that fill them."""
 
+    @open_to("viewer")
     def count(asked: Any) -> dict[str, str]:
         return token_note(studio, asked)
 

@@ -226,7 +226,7 @@ studio.stage = ({ element, props, server, watch }) => {
     const jobs = await studio.ask(server.mine, studio.visitor);
     for (const { job, over } of jobs) {
       if (!over && !waiting.includes(job)) waiting.push(job);
-      if (over) {
+      if (over && !works.some((work) => work.job === job)) {
         const view = await studio.ask(server.poll, [job, -1, -1]);
         if (view?.phase === "done") add(view);
         if (view && job === jobs.at(-1).job) await draw(view);
@@ -259,6 +259,8 @@ studio.stage = ({ element, props, server, watch }) => {
   }
 
   studio.on("stop", stop);
+  // Who looks on has no jobs of their own to follow; the owner may have begun one.
+  studio.on("look again", () => restore().catch(unreachable));
   watch("value", () => {
     if (props.value.number === answered) return;
     answered = props.value.number;
