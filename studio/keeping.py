@@ -79,7 +79,8 @@ class Keeping:
             controlnets=tuple(Mark(name=unit.net.name, hash=self._hashed(unit.net).hash) for unit in plan.controls),
             maps=tuple(map(content_key, maps)),
         )
-        return tuple(made.model_copy(update={"pixels": content_key(image)}) for image in images)
+        each = [{"pixels": content_key(image), "batch": len(images), "place": place} for place, image in enumerate(images)]
+        return tuple(made.model_copy(update=own) for own in each)
 
     def _hashed(self, card: Card) -> Card:
         """Wait for the hash of a small file, which takes a fraction of a second; that of a large one is only asked for, and first."""

@@ -40,6 +40,7 @@ class Provenance(BaseModel):
         loras: the LoRAs, in the request's order.
         controlnets: the ControlNet of each unit.
         maps: the map of each unit, as the hash of its pixels.
+        batch, place: how many pictures its run made, and which of them it is, from 0; libraries round otherwise in a batch of another size.
         pixels: hash of the picture's own pixels, before any file format; see `images.content_key`.
     """
 
@@ -52,6 +53,8 @@ class Provenance(BaseModel):
     loras: Annotated[tuple[Mark, ...], Field(strict=False, max_length=16)] = ()
     controlnets: Annotated[tuple[Mark, ...], Field(strict=False, max_length=8)] = ()
     maps: Annotated[tuple[_Hash, ...], Field(strict=False, max_length=8)] = ()
+    batch: Annotated[int, Field(ge=1, le=8)] = 1
+    place: Annotated[int, Field(ge=0, le=7)] = 0
     pixels: _Hash = ""
 
     @classmethod

@@ -15,6 +15,7 @@ from studio.metadata import Recall, file_bytes
 from studio.metadata.likeness import Likeness, compare
 from studio.people import OWNER, Person
 from studio.provenance import Provenance
+from studio.request import MAX_SEED
 from studio.service import Studio
 
 
@@ -39,12 +40,13 @@ class Verification:
 
 @dataclass(frozen=True)
 class Check:
-    """A picture whose request is being run again."""
+    """A picture whose request is being run again, in a batch of the size that it was made in; it is picture `place` of it."""
 
     job: Job
     recall: Recall
     given: Image.Image
     lossless: bool
+    place: int = 0
 
     def outcome(self, timeout: float | None = None) -> Verification:
         """Wait for the run and compare.
@@ -54,7 +56,7 @@ class Check:
             TimeoutError: `timeout` seconds have passed.
         """
         result = self.job.result(timeout)
-        made, now = result.images[0], result.provenances[0] if result.provenances else None
+        made, now = result.images[self.place], result.provenances[self.place] if result.provenances else None
         then = self.recall.provenance
         likeness = compare(self.given, made) if self.given.size == made.size else None
         identical: bool | None = None
@@ -82,8 +84,16 @@ def begin(studio: Studio, data: bytes, *, name: str, visitor: str = "local", per
         lossless = opened.format == "PNG"
     if recall.request.seed < 0:
         raise BadPicture(f"{name} does not say its seed, so it cannot be made again.")
-    request = recall.request.model_copy(update={"batch_size": 1})
-    return Check(studio.submit(request, visitor=f"{UNKEPT}{visitor}", person=person), recall, picture, lossless)
+    batch, place = _batch(recall)
+    first = (recall.request.seed - place) % (MAX_SEED + 1)
+    request = recall.request.model_copy(update={"batch_size": batch, "seed": first})
+    return Check(studio.submit(request, visitor=f"{UNKEPT}{visitor}", person=person), recall, picture, lossless, place)
+
+
+def _batch(recall: Recall) -> tuple[int, int]:
+    """Return (pictures in the run, place of this one), where they fit together."""
+    made = recall.provenance
+    return (made.batch, made.place) if made and made.place < made.batch else (1, 0)
 
 
 def verify(studio: Studio, path: str | Path) -> Verification:

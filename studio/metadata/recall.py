@@ -88,6 +88,9 @@ def _own(reading: Reading, record: Record, inventory: Inventory, has_picture: Ca
     loras, told = _loras([_wanted_lora(i, use, provenance) for i, use in enumerate(request.loras)], inventory)
     controls, units = _controls(request.controls, provenance, inventory, has_picture)
     remarks = [_line(remark) for remark in reading.remarks]
+    if provenance and provenance.batch > 1:
+        why = "made alone it may differ in single bits, which cannot be seen; Verify makes the whole batch"
+        remarks.append(Line("Batch", f"{provenance.place + 1} of {provenance.batch}", "approximated", why))
     whole = request.model_copy(update={"model": model, "loras": tuple(map(LoraUse.model_validate, loras)), "controls": controls})
     said = frozenset(name for name in GenerationRequest.model_fields if name != "model" or model)
     return Recall(reading.dialect, whole, (*lines, *line, *told, *units, *remarks), said, provenance)
