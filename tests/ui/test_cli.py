@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from studio import GenerationRequest, read_metadata, schedulers
+from studio import GenerationRequest, StudioError, read_metadata, schedulers, verify
 from studio.cli import generate_parser, main
+from studio.metadata.containers import read as carried
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, str(ROOT / "launch.py"), "--here"]
@@ -56,6 +57,21 @@ def test_a_picture_is_written_with_its_request(tmp_path: Path, capsys: pytest.Ca
     assert told.out == f"{out}\n"
     assert "step 3 of 3" in told.err
     assert "it/s" in told.err
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
+def test_a_written_picture_is_found_to_be_bit_identical(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"out.{suffix}"
+    assert generate(tmp_path, "a red sphere", "--steps", "2", "--seed", "7", "--out", str(path)) == 0
+    found = verify(path, engine="fake", data_dir=tmp_path / "data")
+    assert found.identical and found.sentence.startswith("Bit-identical")
+    assert "Steps: 2, Sampler: DPM++ 2M, Schedule type: Karras" in carried(path.read_bytes(), name="out").parameters
+
+
+def test_a_picture_without_settings_cannot_be_verified(tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64)).save(tmp_path / "plain.png")
+    with pytest.raises(StudioError, match=r"plain\.png carries no settings"):
+        verify(tmp_path / "plain.png", engine="fake", data_dir=tmp_path / "data")
 
 
 def test_a_batch_becomes_numbered_files_each_with_its_seed(tmp_path: Path) -> None:
