@@ -1,5 +1,6 @@
 """What keeps pictures and presets, as protocols; see `ports` for the others."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from PIL import Image
@@ -62,4 +63,8 @@ class PresetStore(Protocol):
         Raises:
             UnknownPreset: it is no longer kept.
         """
+        ...
+
+    def deleted(self, person: Person) -> Sequence[tuple[str, Preset]]:
+        """Return what was deleted and can be had back, the newest first, each with what `restore` needs."""
         ...

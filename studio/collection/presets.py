@@ -3,17 +3,18 @@
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from PIL import Image
 
+from studio.collection.answers import Look, NameTaken, Saved, TakenIn
 from studio.collection.taking import Taking, small
 from studio.errors import BadPreset, InvalidRequest, NotAllowed
 from studio.people import OWNER, Person
 from studio.ports import InventorySource, Pictures, PresetStore
-from studio.presets import Change, Preset, apply, changes, encode, names, snapshot
+from studio.presets import Preset, apply, changes, encode, names, snapshot
 from studio.presets.bundle import open_file, pack
 from studio.presets.document import MAX_DESCRIPTION
 from studio.presets.merge import TEXTS, keep_template
@@ -23,43 +24,6 @@ from studio.presets.shelf import Shelf
 from studio.request import GenerationRequest
 
 MAX_PRESETS, MAX_GUEST_PRESETS = 1_000, 100
-
-
-class NameTaken(BadPreset):
-    """A preset of that name is here already."""
-
-
-@dataclass(frozen=True)
-class Saved:
-    """A preset as it was kept, and what `undo` needs to have back what it replaced; empty when it replaced nothing."""
-
-    preset: Preset
-    undo: str = ""
-
-
-@dataclass(frozen=True)
-class Look:
-    """What would happen if a preset were applied.
-
-    Attributes:
-        values: by request field, what would be set.
-        changes: those that differ from what there is.
-        findings: what the preset names and is not here as it was.
-        problems: a sentence for each value that cannot be taken.
-    """
-
-    values: Mapping[str, Any]
-    changes: Sequence[Change]
-    findings: Sequence[Finding]
-    problems: Sequence[str]
-
-
-@dataclass(frozen=True)
-class TakenIn:
-    """What came of a file: names of the presets that are new, and a sentence for all that was not taken."""
-
-    names: tuple[str, ...]
-    notes: tuple[str, ...]
 
 
 class Presets:
@@ -162,6 +126,10 @@ class Presets:
         with self._changing(person):
             return self._store.restore(person, token)
 
+    def deleted(self, *, person: Person = OWNER) -> Sequence[tuple[str, Preset]]:
+        """Return what `undo` can bring back, the newest first, each with what it needs."""
+        return self._store.deleted(person)
+
     def look(
         self, name: str, present: Mapping[str, Any], *, parts: Collection[str] = ALL, instead: Names | None = None, person: Person = OWNER
     ) -> Look:
@@ -228,27 +196,42 @@ class Presets:
         Raises:
             BadPreset: nothing in it can be taken; the sentence says why.
         """
+        self._check_may(person)
         incoming = open_file(data, called)
+        # Pictures first: they take their time, and nobody has to wait for them.
+        taking = Taking(incoming, self._store.pictures.of(person))
+        ready = [taking.with_pictures(preset, own) for preset, own in incoming.presets]
         made: list[str] = []
         with self._changing(person) as shelf:
-            taking = Taking(incoming, self._store.pictures.of(person))
-            for preset, own in incoming.presets:
+            for preset in ready:
                 there = shelf.get(preset.name)
                 if there and there.values == preset.values:
                     taking.notes.append(f"{preset.name} is here already.")
-                    continue
-                preset = taking.with_pictures(replace(preset, name=names.free(preset.name, shelf.keys())), own)
-                made.append(self._keep(shelf, preset, person=person).preset.name)
-                shelf = self._store.read(person)
+                elif full := self._full(shelf, person):
+                    taking.notes.append(f"{preset.name} was left out: {full}")
+                else:
+                    preset = replace(preset, name=names.free(preset.name, shelf.keys()))
+                    self._store.write(person, preset)
+                    shelf = replace(shelf, presets=(*shelf.presets, preset))
+                    made.append(preset.name)
         return TakenIn(tuple(made), tuple(dict.fromkeys(taking.notes)))
 
     @contextmanager
     def _changing(self, person: Person) -> Iterator[Shelf]:
         """Let one writer in at a time, and only who may write."""
-        if person.role == "viewer":
-            raise NotAllowed("You look on here, so nothing is saved for you; ask for an invitation as a maker.")
+        self._check_may(person)
         with self._lock:
             yield self._store.read(person)
+
+    def _check_may(self, person: Person) -> None:
+        if person.role == "viewer":
+            raise NotAllowed("You look on here, so nothing is saved for you; ask for an invitation as a maker.")
+
+    def _full(self, shelf: Shelf, person: Person) -> str:
+        """Say that no more presets can be kept; empty while they can."""
+        most = MAX_PRESETS if person.role == "owner" else MAX_GUEST_PRESETS
+        there = sum(not preset.builtin for preset in shelf.presets)
+        return f"there are {most} presets already; delete one that is not needed." if there >= most else ""
 
     def _own(self, shelf: Shelf, name: str) -> Preset:
         found = shelf.find(name)
@@ -261,9 +244,8 @@ class Presets:
         return new
 
     def _keep(self, shelf: Shelf, preset: Preset, *, person: Person, replaces: Preset | None = None) -> Saved:
-        most = MAX_PRESETS if person.role == "owner" else MAX_GUEST_PRESETS
-        if replaces is None and sum(not each.builtin for each in shelf.presets) >= most:
-            raise BadPreset(f"There are {most} presets already; delete one that is not needed.")
+        if replaces is None and (full := self._full(shelf, person)):
+            raise BadPreset(full.capitalize())
         return Saved(preset, self._store.write(person, preset, replaces=replaces, undo=replaces is not None))
 
     def _secured(self, preset: Preset, person: Person) -> Preset:

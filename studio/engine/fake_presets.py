@@ -44,6 +44,11 @@ class MemoryPresets:
         self.known[person.id, names.key(preset.name)] = preset
         return preset
 
+    def deleted(self, person: Person) -> list[tuple[str, Preset]]:
+        """Return what was deleted."""
+        found = [(token, preset) for (owner, token), preset in self.trash.items() if owner == person.id and token.endswith("deleted")]
+        return found[::-1]
+
     def _trash(self, person: Person, preset: Preset, why: str) -> str:
         token = f"{secrets.token_hex(8)}-{why}"
         self.trash[person.id, token] = self.known.pop((person.id, names.key(preset.name)))

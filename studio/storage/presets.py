@@ -96,6 +96,12 @@ class DiskPresets:
             kept.unlink(missing_ok=True)
         return preset
 
+    def deleted(self, person: Person) -> list[tuple[str, Preset]]:
+        """Return what was deleted, the newest first; see `ports.PresetStore`."""
+        with self._lock:
+            found = [(path.stem, preset) for path, preset in self._files(self._folder_of(person) / "trash") if _TOKEN.fullmatch(path.stem)]
+        return [(token, preset) for token, preset in reversed(found) if token.endswith("deleted") and isinstance(preset, Preset)]
+
     def _own(self, folder: Path) -> tuple[dict[Path, Preset], list[str]]:
         """Return a person's presets by file, and a sentence for each file that is none."""
         own: dict[Path, Preset] = {}

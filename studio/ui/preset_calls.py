@@ -10,7 +10,7 @@ import gradio as gr
 from PIL import Image
 
 from studio import intake
-from studio.collection.presets import Look, NameTaken
+from studio.collection.answers import Look, NameTaken
 from studio.errors import BadPreset, InvalidRequest
 from studio.people import Person
 from studio.presets import PARTS, Preset, snapshot
@@ -21,7 +21,7 @@ from studio.ui.form import parse
 from studio.ui.maps import answered
 from studio.ui.who import person_of
 
-MOST_SHOWN = 100
+MOST_SHOWN, MOST_DELETED = 100, 20
 COVER_SIDE = 96
 Answer = dict[str, Any]
 
@@ -61,6 +61,7 @@ def find(studio: Studio, asked: Any, person: Person) -> Answer:
         "rows": [row(preset) for preset in found[:MOST_SHOWN]],
         "more": max(0, len(found) - MOST_SHOWN),
         "problems": list(shelf.problems),
+        "deleted": [{"name": preset.name, "undo": token} for token, preset in studio.presets.deleted(person=person)[:MOST_DELETED]],
     }
 
 

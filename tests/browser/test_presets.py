@@ -194,6 +194,18 @@ def test_search_star_and_keys(page: Page) -> None:
     expect(page.locator("[data-part=sheet]")).to_be_hidden()
 
 
+def test_what_was_deleted_can_be_had_back_after_a_reload(page: Page) -> None:
+    save_as(page, "Lost")
+    menu(page, "Delete")
+    expect(page.locator("[data-part=told-text]")).to_have_text("Lost is deleted.")
+    page.reload()
+    ready(page)
+    page.click("[data-part=pick]")
+    page.locator("#presets summary", has_text="Deleted").click()
+    page.get_by_label("Bring back Lost").first.click()
+    expect(page.locator(".preset-open", has_text="Lost")).to_have_count(1)
+
+
 def test_a_dangerous_file_is_one_sentence(page: Page, tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(b"PK\3\4" + b"x" * 200)
     page.set_input_files("#presets [data-part=file]", tmp_path / "a.zip")

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from studio import atomic
-from studio.collection.presets import NameTaken
+from studio.collection.answers import NameTaken
 from studio.engine.fake import MemoryPictures
 from studio.errors import BadPreset, InvalidRequest, StudioError, UnknownPreset
 from studio.people import Person
@@ -83,6 +83,29 @@ def test_deleted_presets_come_back(tmp_path: Path) -> None:
     for wrong in (token, "../../p", "", "0" * 24 + "-deleted"):
         with pytest.raises(UnknownPreset, match="no longer kept"):
             presets.undo(wrong)
+
+
+def test_what_was_deleted_is_listed_newest_first(tmp_path: Path) -> None:
+    presets = room(tmp_path)
+    for name in "abc":
+        presets.save(name, REQUEST)
+    presets.save("c", GenerationRequest(), replace=True)
+    tokens = {name: presets.delete(name) for name in "ab"}
+    assert [(token, preset.name) for token, preset in room(tmp_path).deleted()] == [(tokens["b"], "b"), (tokens["a"], "a")]
+    assert presets.deleted(person=ANNA) == []
+    presets.undo(tokens["a"])
+    assert [preset.name for _, preset in presets.deleted()] == ["b"]
+
+
+def test_there_is_an_end_to_how_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("studio.collection.presets.MAX_GUEST_PRESETS", 2)
+    presets = room(tmp_path)
+    taken = presets.take_in(b"name,prompt\na,x\nb,y\nc,z\n", "styles.csv", person=ANNA)
+    assert taken.names == ("a", "b")
+    assert taken.notes == ("c was left out: there are 2 presets already; delete one that is not needed.",)
+    with pytest.raises(BadPreset, match="There are 2 presets already; delete one that is not needed"):
+        presets.save("d", REQUEST, person=ANNA)
+    presets.save("A", REQUEST, replace=True, person=ANNA)
 
 
 def test_the_trash_does_not_grow_for_ever(tmp_path: Path) -> None:

@@ -10,18 +10,20 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from studio.engine.fake import CARD, CONTROLNETS, FakeInventory
+from studio.engine.fake import CARD, CONTROLNETS
 from studio.engine.fake_loras import LORAS
 from studio.errors import BadPreset, UnknownPreset
+from studio.inventory import Inventory
 from studio.plan import resolve
 from studio.presets import PARTS, Preset, apply, changes, decode, encode, names, snapshot
 from studio.presets.document import KIND, MIGRATIONS, SCHEMA, NewerPreset
 from studio.presets.merge import filled, keep_template, unwrapped
-from studio.presets.missing import Stock, find, repaired
+from studio.presets.missing import Stock, find, repaired, stocks_of
 from studio.presets.parts import ALL, fields_of
 from studio.presets.shelf import Shelf
 from studio.request import GenerationRequest
-from studio.settings import EMBEDDED_PRESETS
+from studio.settings import EMBEDDED_PRESETS, Settings
+from studio.storage.inventory import DiskInventory
 from tests.strategies import requests
 
 MANY = settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
@@ -283,15 +285,22 @@ def test_a_shelf_is_searched_and_sorted() -> None:
         shelf.find("bb")
 
 
+@pytest.fixture(scope="module")
+def inventory(tmp_path_factory: pytest.TempPathFactory) -> Inventory:
+    """What a fresh clone has: Mini."""
+    found = DiskInventory(Settings(data_dir=tmp_path_factory.mktemp("data"))).read()
+    assert [card.name for card in found.models] == ["Mini"]
+    return found
+
+
 @pytest.mark.parametrize("path", BUILTIN, ids=lambda path: path.stem)
-def test_every_built_in_preset_resolves(path: Path) -> None:
+def test_every_built_in_preset_resolves_on_mini(path: Path, inventory: Inventory) -> None:
     preset = decode(path.read_bytes(), called=path.name)
     assert preset.problems == () and preset.description and preset.values and not preset.star
     assert path.read_bytes() == encode(preset)
+    assert find(preset.fields, preset.hashes, stocks_of(inventory, None), []) == []
     values = apply(preset.fields, GenerationRequest(prompt="a cube").model_dump(mode="json"), ALL)
-    if values.get("model") == "Mini":
-        values["model"] = "Fake"
-    plan = resolve(GenerationRequest.parse(GenerationRequest().model_dump() | values), FakeInventory().read(), entropy=1)
+    plan = resolve(GenerationRequest.parse(GenerationRequest().model_dump() | values), inventory, entropy=1)
     assert plan.request.steps == preset.fields.get("steps", 20)
 
 

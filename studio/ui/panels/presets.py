@@ -66,6 +66,7 @@ _ROW = """
     <div class="preset-rows" data-part="rows" role="group" aria-label="Presets"></div>
     <p class="help" data-part="list-note" hidden></p>
     <details class="help" data-part="problems" hidden><summary></summary></details>
+    <details class="help" data-part="deleted" hidden><summary>Deleted</summary></details>
   </div>
   <dialog class="preset-sheet" data-part="sheet" aria-labelledby="preset-sheet-title">
     <form method="dialog">

@@ -133,6 +133,19 @@ studio.presets = ({ element, props, server }) => {
     find("problems").hidden = !answer.problems.length;
     find("problems").querySelector("summary").textContent = `${answer.problems.length} ${answer.problems.length === 1 ? "file" : "files"} cannot be used`;
     find("problems").replaceChildren(find("problems").querySelector("summary"), ...answer.problems.map((textContent) => make("p", { textContent })));
+    find("deleted").hidden = !answer.deleted.length;
+    find("deleted").replaceChildren(find("deleted").querySelector("summary"), ...answer.deleted.map(deletedNode));
+  }
+
+  function deletedNode({ name, undo: token }) {
+    const back = make("button", { type: "button", className: "link", textContent: "Bring back" });
+    back.setAttribute("aria-label", `Bring back ${name}`);
+    back.addEventListener("click", async () => {
+      if (!(await ask(server.undo_preset, token))) return;
+      await list();
+      find("search").focus();
+    });
+    return make("p", { className: "preset-gone" }, make("span", { textContent: name }), back);
   }
 
   let timer = 0;
