@@ -19,7 +19,7 @@ from studio.service import Studio
 from studio.ui import pictures
 from studio.ui.form import parse
 from studio.ui.maps import answered
-from studio.ui.who import person_of
+from studio.ui.who import open_to, person_of
 
 MOST_SHOWN, MOST_DELETED = 100, 20
 COVER_SIDE = 96
@@ -43,6 +43,8 @@ def server_functions(studio: Studio) -> list[Callable[..., Any]]:
     }
 
     def served(name: str, work: Callable[[Studio, Any, Person], Answer]) -> Callable[..., Any]:
+        # A viewer is told in a sentence what they may not do, by `Presets` itself.
+        @open_to("viewer")
         async def call(asked: Any, asker: gr.Request) -> Answer:
             person = person_of(asker)
             return await asyncio.to_thread(answered, lambda: work(studio, asked, person))
