@@ -204,4 +204,5 @@ def _compute(stamp: Stamp) -> Prints | None:
 def _step_back() -> None:
     """Let runs go first where a single thread can be told so."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+        own = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, own, min(19, os.getpriority(os.PRIO_PROCESS, own) + 10))

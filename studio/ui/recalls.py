@@ -30,9 +30,45 @@ SHOWN_SIDE = 320
 _SUFFIXES = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp"}
 
 
+class Checks:
+    """Pictures that are being made again, by the unguessable id of their job; the oldest are forgotten."""
+
+    def __init__(self, studio: Studio) -> None:
+        self._studio = studio
+        self._known: OrderedDict[str, tuple[Person, Check]] = OrderedDict()
+
+    def begin(self, asked: Any, person: Person) -> dict[str, Any]:
+        """Begin one for a file as the browser sends it."""
+        name, data = file_of(asked)
+        check = verification.begin(self._studio, data, name=name, visitor=person.id, person=person)
+        self._known[check.job.id] = person, check
+        while len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+        return {"check": check.job.id}
+
+    def find(self, key: Any, person: Person) -> Check | None:
+        """Return a person's check, or None when they have none of that id."""
+        whose, check = self._known.get(key, (None, None)) if isinstance(key, str) else (None, None)
+        return check if whose == person else None
+
+    def look(self, key: Any, person: Person) -> dict[str, Any]:
+        """Say how one stands; once it is over it is forgotten, as it holds pictures."""
+        check = self.find(key, person)
+        if check is None:
+            raise InvalidRequest("This check is no longer known; press Verify again.")
+        if check.job.state().terminal is not None:
+            self._known.pop(key, None)
+        return outcome(check)
+
+    def stop(self, key: Any, person: Person) -> None:
+        """End one that nobody waits for any more."""
+        if check := self.find(key, person):
+            self._studio.stop(check.job)
+
+
 def server_functions(studio: Studio) -> list[Callable[..., Any]]:
     """Return what the panel's script calls. Each answers nonsense with one sentence under `error`."""
-    checks: OrderedDict[str, tuple[Person, Check]] = OrderedDict()
+    checks = Checks(studio)
 
     @open_to("maker")
     async def recall(asked: Any, asker: gr.Request) -> dict[str, Any]:
@@ -40,28 +76,15 @@ def server_functions(studio: Studio) -> list[Callable[..., Any]]:
 
     @open_to("maker")
     async def verify(asked: Any, asker: gr.Request) -> dict[str, Any]:
-        return await asyncio.to_thread(answered, lambda: begun(asked, person_of(asker)))
-
-    def begun(asked: Any, person: Person) -> dict[str, Any]:
-        name, data = file_of(asked)
-        check = verification.begin(studio, data, name=name, visitor=person.id, person=person)
-        checks[check.job.id] = person, check
-        while len(checks) > REMEMBERED:
-            checks.popitem(last=False)
-        return {"check": check.job.id}
+        return await asyncio.to_thread(answered, lambda: checks.begin(asked, person_of(asker)))
 
     @open_to("maker")
     async def verified(key: Any, asker: gr.Request) -> dict[str, Any]:
-        person, check = checks.get(key, (None, None)) if isinstance(key, str) else (None, None)
-        if check is None or person != person_of(asker):
-            return {"error": "This check is no longer known; press Verify again."}
-        return await asyncio.to_thread(answered, lambda: outcome(check))
+        return await asyncio.to_thread(answered, lambda: checks.look(key, person_of(asker)))
 
     @open_to("maker")
     def stop_check(key: Any, asker: gr.Request) -> None:
-        person, check = checks.get(key, (None, None)) if isinstance(key, str) else (None, None)
-        if check and person == person_of(asker):
-            studio.stop(check.job)
+        checks.stop(key, person_of(asker))
 
     @open_to("maker")
     async def convert(asked: Any) -> dict[str, Any]:

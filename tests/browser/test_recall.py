@@ -9,8 +9,9 @@ from PIL import Image, PngImagePlugin
 from playwright.sync_api import Locator, Page, expect
 
 from studio.errors import BadPicture
-from studio.metadata import read_metadata
+from studio.metadata import encode, read_metadata
 from studio.metadata.containers import read as carried
+from studio.request import ControlUse, GenerationRequest, LoraUse
 from tests.browser.conftest import Open
 from tests.browser.test_generate import clean, finished, generate
 from tests.served import Served
@@ -92,6 +93,26 @@ def test_a_picture_of_ours_comes_back_whole_and_is_verified(slow_page: Served, v
     clean(visited)
 
 
+def test_control_units_and_loras_come_back_with_their_pictures(slow_page: Served, visit: Open) -> None:
+    drawing = Image.new("RGB", (64, 64), "black")
+    drawing.paste("white", (20, 20, 40, 40))
+    unit = ControlUse(kind="depth", image="drawing", weight=0.7)
+    request = GenerationRequest(prompt="a cat", steps=2, seed=8, controls=(unit,), loras=(LoraUse(name="ink", weight=0.4),))
+    result = slow_page.studio.submit(request, images={"drawing": drawing}).result(60)
+    visited = visit(slow_page.address)
+    page = visited.page
+    drop(page, "made.png", encode(result.images[0], result.record(0)))
+    expect(page.locator("[data-part=summary]")).to_have_text("All settings are exact.")
+    page.click("[data-part=restore]")
+    expect(page.locator(".heading", has_text="Control")).to_contain_text("depth 0.7")
+    expect(page.locator(".loras .chosen")).to_contain_text("ink")
+    page.click("#generate")
+    finished(page)
+    again = next(job for job in reversed(slow_page.studio.jobs_of(page.evaluate("studio.visitor"))))
+    assert again.plan.request == result.requests[0]
+    clean(visited)
+
+
 def test_a_picture_of_a1111_comes_back_as_well_as_can_be(slow_page: Served, visit: Open) -> None:
     visited = visit(slow_page.address)
     page = visited.page
@@ -133,6 +154,16 @@ def test_a_picture_can_be_chosen_by_keyboard_and_pasted(slow_page: Served, visit
     page.keyboard.press("Escape")
     expect(page.locator("dialog.sheet[open]")).to_have_count(0)
     expect(page.locator("#recall-choose")).to_be_focused()
+    page.evaluate(
+        """(data) => {
+          const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+          const copied = new DataTransfer();
+          copied.items.add(new File([bytes], "pasted.png", { type: "image/png" }));
+          document.body.dispatchEvent(new ClipboardEvent("paste", { bubbles: true, cancelable: true, clipboardData: copied }));
+        }""",
+        base64.b64encode(a1111_png()).decode(),
+    )
+    expect(page.locator("dialog.sheet[open] h2")).to_have_text("pasted.png")
 
 
 @pytest.mark.parametrize(

@@ -200,7 +200,10 @@ studio.settingsFrom = ({ element, props, server }) => {
     complain("");
     if (how.kind === "PNG" && !how.bare) return plain(name, url);
     const address = await asAddress(await (await fetch(url)).blob());
-    const made = await studio.ask(server.convert, [name, address, how.kind, how.bare]);
+    const made = await studio.ask(server.convert, [name, address, how.kind, how.bare]).catch((error) => {
+      console.warn("studio: a picture could not be converted", error);
+      return { error: "The picture could not be converted; download it as PNG with its settings." };
+    });
     if (made.error) return complain(made.error);
     const bytes = Uint8Array.from(atob(made.file), (letter) => letter.charCodeAt(0));
     const place = URL.createObjectURL(new Blob([bytes], { type: made.type }));
