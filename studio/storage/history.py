@@ -28,6 +28,7 @@ from studio.storage.history_base import Base
 
 log = logging.getLogger("studio")
 
+ARRIVAL_SECONDS = 5.0
 THUMBNAIL_SIDE = 256
 TRASH_DAYS = 30
 _DAY = 86_400_000_000
@@ -60,6 +61,7 @@ class DiskHistory:
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._changed = threading.Condition()
         self._to_do = 0
+        self._on_way: set[str] = set()
         self._unkept: list[_Noted] = []
         self._newest = 0
         self._base = Base(data_dir / "history.db", replaced=lambda: self._ask(self._mend))
@@ -97,6 +99,7 @@ class DiskHistory:
                     provenance=provenance,
                 )
                 noted.append(one)
+            self._on_way.update(one.id for one in noted)
         for one in noted:
             self._ask(partial(self._attempt, one))
         self._ask(then)
@@ -140,6 +143,9 @@ class DiskHistory:
             self._write_or_say(each)
         if not self._unkept:
             self._writing_note = ""
+        with self._changed:
+            self._on_way.discard(one.id)
+            self._changed.notify_all()
 
     def _write_or_say(self, one: _Noted) -> None:
         try:
@@ -164,6 +170,11 @@ class DiskHistory:
         self._size += len(content)
         self._shrink(one.id, one.picture)
 
+    def _arrived(self, *keys: str) -> None:
+        """Wait for pictures that are on their way, as somebody does who uses one the moment it is done."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._on_way.isdisjoint(keys), ARRIVAL_SECONDS)
+
     # ---- reading ----
     def page(self, person: Person, query: Query, *, before: int | None = None, count: int = 60) -> Leaf:
         """Return pictures that a query finds, newest first."""
@@ -175,6 +186,7 @@ class DiskHistory:
 
     def entry(self, person: Person, key: str) -> Entry | None:
         """Return a picture's row by its id."""
+        self._arrived(key)
         return self._base.use(lambda rows: rows.entry(person.id, key))
 
     def file(self, person: Person, key: str) -> bytes | None:
@@ -195,10 +207,12 @@ class DiskHistory:
     # ---- changing ----
     def change(self, person: Person, keys: Sequence[str], change: Change) -> int:
         """Star, unstar, delete or restore."""
+        self._arrived(*keys)
         return self._base.use(lambda rows: rows.change(person.id, keys, change, now=now())) if keys else 0
 
     def tag(self, person: Person, key: str, tags: Sequence[str]) -> bool:
         """Give a picture tags in place of those it had."""
+        self._arrived(key)
         return self._base.use(lambda rows: rows.tag(person.id, key, tags))
 
     def empty(self, person: Person) -> int:

@@ -123,8 +123,10 @@ def given(studio: Studio, taken: intake.Taken, kind: str, person: Person) -> dic
 
 
 def reused(studio: Studio, asked: Any, person: Person) -> dict[str, Any]:
-    """Keep a finished picture for a unit; `asked` is [job, index, kind]."""
+    """Keep a finished picture for a unit; `asked` is [job, index, kind], or [id in the history, kind]."""
     match asked:
+        case [str(key), str(kind)] if studio.gallery and (content := studio.gallery.file(person, key)):
+            return given(studio, intake.read(content, kind=kind), kind, person)
         case [str(job_id), int(index), str(kind)] if job := studio.job(job_id, person=person):
             finished = job.state().terminal
             if isinstance(finished, Finished) and 0 <= index < len(finished.images):

@@ -12,6 +12,7 @@ from studio.ui.panels.actions import actions
 from studio.ui.panels.control import control_panel
 from studio.ui.panels.guests import guests_panel
 from studio.ui.panels.header import header
+from studio.ui.panels.history import history_panel
 from studio.ui.panels.loras import loras_panel
 from studio.ui.panels.presets import presets_panel
 from studio.ui.panels.prompt import prompt_panel
@@ -42,6 +43,9 @@ def build(studio: Studio, *, files: Path) -> gr.Blocks:
                 loras_panel(form, studio)
             with gr.Column(elem_id="stage-column"):
                 shown = stage.stage(studio)
+            if studio.gallery:
+                with gr.Column(elem_id="history-column"):
+                    history_panel(studio, studio.gallery)
 
         @open_to("viewer")
         def on_generate(values: dict[Any, Any], asker: gr.Request) -> dict[str, Any]:

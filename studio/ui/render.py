@@ -171,9 +171,13 @@ def _loading(event: Loading) -> str:
 
 def _ending(terminal: Terminal | None) -> dict[str, Any]:
     match terminal:
-        case Finished(images=images, requests=requests):
-            pairs = zip(images, requests, strict=True)
-            return {"error": "", "hint": "", "pictures": [{"seed": made.seed, "thumb": thumbnail(image)} for image, made in pairs]}
+        case Finished(images=images, requests=requests, kept=kept):
+            rows = zip(images, requests, kept or [""] * len(images), strict=True)
+            return {
+                "error": "",
+                "hint": "",
+                "pictures": [{"id": key, "seed": made.seed, "thumb": thumbnail(image)} for image, made, key in rows],
+            }
         case Failed(message=message, hint=hint):
             return {"error": message, "hint": hint, "pictures": []}
         case Cancelled() | None:

@@ -43,6 +43,7 @@ TABLE = (
     Route(MCP, ("GET", "POST", "DELETE"), role="maker", most_bytes=WITH_PICTURES),
     Route(f"{ENTER}|{LEAVE}", _WRITE, most_bytes=10_000),
     Route(OPENAPI, _READ),
+    Route(r"/kept/([0-9a-f]{16}\.(png|jpg)|pictures\.zip)", _READ),
 )
 
 

@@ -112,7 +112,7 @@ def serve(studio: Studio, settings: Settings, *, host: str = "127.0.0.1", port: 
     page.queue(api_open=False)
     address = f"http://{f'[{host}]' if ':' in host else host}:{chosen}"
     layers = Layers(page, studio, files, hosts=Hosts(chosen, closed=closed), mcp=settings.mcp)
-    page.launch(server_name=host, server_port=chosen, **_options(layers, settings))
+    page.launch(server_name=host, server_port=chosen, **_options(layers, studio, settings))
     if not layers.in_place(page.app):
         page.close(verbose=False)
         raise StudioError("The page could not be guarded, so it is not shown; install the versions in requirements.txt.")
@@ -162,8 +162,8 @@ def _environment(files: Path) -> dict[str, str]:
     }
 
 
-def _options(layers: Layers, settings: Settings) -> dict[str, Any]:
-    from studio.ui import theme, web  # noqa: PLC0415
+def _options(layers: Layers, studio: Studio, settings: Settings) -> dict[str, Any]:
+    from studio.ui import kept, theme, web  # noqa: PLC0415
 
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
@@ -189,5 +189,5 @@ def _options(layers: Layers, settings: Settings) -> dict[str, Any]:
         "theme": theme.theme(),
         "css": web.style_sheet(),
         "head": web.head(),
-        "app_kwargs": {"lifespan": lifespan},
+        "app_kwargs": {"lifespan": lifespan, "routes": kept.routes(studio.gallery) if studio.gallery else []},
     }

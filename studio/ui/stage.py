@@ -1,4 +1,4 @@
-"""The stage: the picture, how its run stands, and the visitor's other pictures. Pulled by the page, newest first."""
+"""The stage: the picture, how its run stands, and the other pictures of its batch. Pulled by the page, newest first."""
 
 import asyncio
 import base64
@@ -23,7 +23,6 @@ from studio.ui.who import open_to, person_of
 
 LOOK_EVERY = 0.02
 ANSWER_WITHIN = 5.0
-RECALLED = 24
 MAP_SIDE = 1024
 _KINDS = "".join(
     f'<button type="button" data-kind="{kind}">{kind.capitalize()}</button>' for kind in get_args(info("controls.kind").annotation)
@@ -56,14 +55,16 @@ _STAGE = """
     <span data-part="right"></span>
   </div>
   <p class="warning" data-part="notice" role="status" hidden></p>
-  <div class="strip" data-part="strip" role="group" aria-label="Your pictures" inert></div>
+  <div class="strip" data-part="strip" role="group" aria-label="Pictures of this run" inert></div>
   <div class="tools" data-part="tools" inert>
     <span class="units" data-part="units"></span>
     <button type="button" class="tool" data-part="use-as-button" popovertarget="use-as">Use as control</button>
     <div id="use-as" class="menu" data-part="use-as" popover>{kinds}</div>
     <button type="button" class="tool" data-part="download">Download</button>
     <button type="button" class="tool" popovertarget="download-how">PNG</button>
+    <button type="button" class="tool" data-part="reuse-all">Reuse all</button>
     <button type="button" class="tool" data-part="reuse">Reuse seed</button>
+    <button type="button" class="tool" data-part="compare">Compare</button>
   </div>
   <span class="spoken" data-part="spoken" role="status"></span>
 </section>
@@ -113,8 +114,11 @@ def server_functions(studio: Studio) -> list[Callable[..., Any]]:
     @open_to("viewer")
     def mine(visitor: Any, asker: gr.Request) -> list[dict[str, Any]]:
         known, person = isinstance(visitor, str) and _VISITOR.fullmatch(visitor), person_of(asker)
-        jobs = [*studio.jobs_of(visitor, person=person), *_shared(studio, person)][-RECALLED:] if known else []
-        return [{"job": job.id, "over": job.state().terminal is not None} for job in jobs]
+        found = [*studio.jobs_of(visitor, person=person), *_shared(studio, person)] if known else []
+        jobs = [(job, job.state().terminal is not None) for job in found]
+        # What is older stands in the history.
+        newest = [job for job, over in jobs if over][-1:]
+        return [{"job": job.id, "over": over} for job, over in jobs if not over or job in newest]
 
     @open_to("maker")
     def stop_job(job_id: Any, asker: gr.Request) -> None:

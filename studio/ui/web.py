@@ -4,12 +4,12 @@ from pathlib import Path
 
 _FOLDER = Path(__file__).parent / "web"
 _SCRIPTS = (
-    *("core.js", "fields.js", "header.js", "proof.js", "recall.js", "stage.js"),
+    *("core.js", "fields.js", "header.js", "proof.js", "recall.js", "stage.js", "history.js", "compare.js"),
     *("control.js", "loras.js", "control_map.js", "control_picture.js", "canvas.js", "pose.js"),
     *("presets.js", "preset_sheets.js"),
     "guests.js",
 )
-_STYLES = ("page.css", "presets.css", "recall.css", "guests.css")
+_STYLES = ("page.css", "presets.css", "recall.css", "history.css", "guests.css")
 ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"
     "%3Crect width='16' height='16' rx='4' fill='%235b7cfa'/%3E%3Ccircle cx='8' cy='8' r='4' fill='white'/%3E%3C/svg%3E"

@@ -1,6 +1,7 @@
 """The main job in a real browser: prompt, live previews, picture, Stop, reload, visitors apart."""
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -132,7 +133,7 @@ def test_two_visitors_do_not_see_each_other(slow_page: Served, visit: Open) -> N
     for visited, prompt in ((one, "a red sphere, seed 1"), (two, "a blue cube, seed 2")):
         finished(visited.page)
         expect(visited.page.locator(FINAL)).to_have_attribute("alt", prompt)
-        expect(visited.page.locator("[data-part=strip] button")).to_have_count(1)
+        expect(visited.page.locator("[data-part=strip] button")).to_have_count(0)
     assert pixels(one.page) != pixels(two.page)
     third = visit(slow_page.address)
     expect(third.page.locator("#stage [data-part=empty]")).to_be_visible()
@@ -163,8 +164,8 @@ def test_generate_while_one_runs_adds_to_the_queue(slow_page: Served, visit: Ope
     page.wait_for_selector('[data-phase="running"]')
     generate(page, "second")
     expect(page.locator("[data-part=right]")).to_contain_text("1 more of yours waiting")
-    expect(page.locator("[data-part=strip] button")).to_have_count(2, timeout=60_000)
-    assert "second" in (page.locator(FINAL).get_attribute("alt") or "")
+    expect(page.locator(FINAL)).to_have_attribute("alt", re.compile("second"), timeout=60_000)
+    expect(page.locator(".tile").nth(1).locator(".open")).to_have_attribute("aria-label", re.compile("first"))
 
 
 def test_a_finished_picture_can_be_looked_at_while_one_runs(slow_page: Served, visit: Open) -> None:
@@ -175,8 +176,8 @@ def test_a_finished_picture_can_be_looked_at_while_one_runs(slow_page: Served, v
     page.fill("#steps", "150")
     generate(page, "second")
     page.wait_for_selector("[data-part=preview]:not([hidden])")
-    page.locator("[data-part=strip] button").nth(1).click()
-    expect(page.locator(FINAL)).to_be_visible()
+    page.locator(".tile .open").first.click()
+    expect(page.locator(FINAL)).to_have_attribute("alt", re.compile("first"))
     step = page.locator("[data-part=left]").text_content()
     expect(page.locator("[data-part=left]")).not_to_have_text(step or "")
     expect(page.locator("[data-part=preview]")).to_be_hidden()
@@ -184,4 +185,3 @@ def test_a_finished_picture_can_be_looked_at_while_one_runs(slow_page: Served, v
     expect(page.locator("[data-part=preview]")).to_be_visible()
     page.click("#stop")
     page.wait_for_selector('[data-phase="stopped"]')
-    expect(page.locator("[data-part=strip] button")).to_have_count(1)

@@ -286,13 +286,13 @@ studio.control = ({ element, props, server }) => {
   });
   for (const name of Object.keys(wanted)) studio.watch(name, (value) => { wanted[name] = value; measure(); });
   studio.watch("model", ask);
-  studio.on("use as control", ({ kind: name, job, index }) => {
+  studio.on("use as control", ({ kind: name, from }) => {
     kind = name;
     const unit = shown();
     update();
     studio.say("open", "control-section");
     element.scrollIntoView({ block: "nearest" });
-    studio.settle(studio.ask(server.reuse, [job, index, name]).then((answer) => picture.take(unit, answer), (error) => {
+    studio.settle(studio.ask(server.reuse, [...from, name]).then((answer) => picture.take(unit, answer), (error) => {
       console.warn("studio: a picture could not be used again", error);
       complain(unit, "The studio does not answer; choose the picture again.");
     }));

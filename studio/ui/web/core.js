@@ -69,6 +69,15 @@ const studio = (() => {
     newId: () => Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join(""),
     // Colours a slider's track up to its thumb.
     slide: (range) => range.style.setProperty("--part", `${(100 * (range.value - range.min)) / (range.max - range.min)}%`),
+    // Waits until nothing more came for a while.
+    debounce(work, wait) {
+      let timer = 0;
+      return (...given) => { clearTimeout(timer); timer = setTimeout(() => work(...given), wait); };
+    },
+    // Runs work once the page has nothing more urgent to do.
+    idle: (work) => (window.requestIdleCallback ?? ((later) => setTimeout(later, 200)))(work, { timeout: 2000 }),
+    // An error whose message is a sentence for a person.
+    Told: class extends Error {},
     sleep: (milliseconds) => new Promise((done) => setTimeout(done, milliseconds)),
     visitor: recall("studio-visitor", null) ?? newVisitor(),
     draft: recall("studio-draft", {}),

@@ -2,10 +2,10 @@
 studio.stage = ({ element, props, server, watch }) => {
   const find = (part) => element.querySelector(`[data-part="${part}"]`);
   const root = find("stage");
-  const TILES = 24;
   const waiting = []; // ids of this visitor's jobs that are not over, the shown one first
-  const works = []; // finished jobs, newest first: {job, prompt, columns, width, height, pictures: [{seed, thumb}]}
-  const files = new Map(); // "job index" -> promise of {name, url}
+  // What is shown is a work: {job, prompt, columns, width, height, pictures: [{id, seed, thumb}], units}; `job` is null when it comes from
+  // the history, and `id` is empty when the history keeps nothing.
+  const files = new Map(); // index -> promise of {name, url} of the chosen work's pictures
   let chosen = null; // {work, index}; index null shows the whole batch
   let live = null; // the running job's newest view with a preview
   let pinned = false; // somebody looks at a finished picture while a job runs
@@ -23,41 +23,43 @@ studio.stage = ({ element, props, server, watch }) => {
     find("error-text").textContent = [message, hint].filter(Boolean).join(" ");
   }
 
-  function file(job, index) {
-    const key = `${job} ${index}`;
-    if (!files.has(key)) {
-      const fetched = studio.ask(server.picture, [job, index]).then((answer) => {
-        if (!answer) throw new Lost("This picture is no longer kept; make it again with its seed.");
-        const bytes = Uint8Array.from(atob(answer.png), (letter) => letter.charCodeAt(0));
-        return { name: answer.name, url: URL.createObjectURL(new Blob([bytes], { type: "image/png" })) };
-      });
-      fetched.catch(() => files.delete(key));
-      files.set(key, fetched);
-    }
-    return files.get(key);
+  async function fetched(work, index) {
+    const { id, seed } = work.pictures[index];
+    if (!work.job) return { name: `studio-${seed}.png`, url: `kept/${id}.png` };
+    const answer = await studio.ask(server.picture, [work.job, index]);
+    if (!answer) throw new Lost("This picture is no longer here; open it in the history, or make it again with its seed.");
+    const bytes = Uint8Array.from(atob(answer.png), (letter) => letter.charCodeAt(0));
+    return { name: answer.name, url: URL.createObjectURL(new Blob([bytes], { type: "image/png" })) };
   }
 
-  function forget(work) {
-    work.pictures.forEach(async (_, index) => {
-      const key = `${work.job} ${index}`;
-      const kept = files.get(key);
-      files.delete(key);
-      if (kept) URL.revokeObjectURL((await kept).url);
-    });
+  function file(work, index) {
+    if (work !== chosen?.work) return fetched(work, index);
+    if (!files.has(index)) files.set(index, fetched(work, index));
+    files.get(index).catch(() => files.delete(index));
+    return files.get(index);
+  }
+
+  function choose(work, index) {
+    if (work !== chosen?.work) {
+      files.forEach((kept) => kept.then(({ url }) => { if (url.startsWith("blob:")) URL.revokeObjectURL(url); }, () => {}));
+      files.clear();
+    }
+    chosen = work && { work, index };
+    return chosen;
   }
 
   const shownIndexes = ({ work, index }) => (index === null ? work.pictures.map((_, i) => i) : [index]);
 
   // Everything is decoded before it is put in place, so the preview gives way without a gap.
   async function show(work, index) {
-    const wanted = (chosen = { work, index });
+    const wanted = choose(work, index);
     const indexes = shownIndexes(wanted);
     const loaded = await Promise.all(indexes.map(async (i) => {
       const image = new Image();
-      const { url } = await file(work.job, i);
+      const { url } = await file(work, i);
       image.src = url;
       image.alt = `${work.prompt || "Picture without a prompt"}, seed ${work.pictures[i].seed}`;
-      await image.decode();
+      await image.decode().catch(() => { throw new Lost("The picture's file is gone from the history's folder."); });
       if (indexes.length > 1) image.addEventListener("click", () => look(work, i));
       return image;
     }));
@@ -71,10 +73,15 @@ studio.stage = ({ element, props, server, watch }) => {
     find("empty").hidden = true;
     find("badge").hidden = true;
     find("tools").inert = false;
+    if (root.dataset.phase === "empty") root.dataset.phase = "kept";
     find("download").textContent = indexes.length > 1 ? `Download all ${indexes.length}` : "Download";
-    find("reuse").textContent = `Reuse seed ${work.pictures[indexes[0]].seed}`;
+    const first = work.pictures[indexes[0]];
+    find("reuse").textContent = `Reuse seed ${first.seed}`;
+    for (const part of ["reuse-all", "compare"]) find(part).hidden = !first.id;
     proof.show(work, work.pictures.length > 1 ? index : 0);
     strip();
+    studio.keep("shown", { prompt: work.prompt, width: work.width, height: work.height, id: first.id, seed: first.seed });
+    studio.say("shown", { id: first.id });
   }
 
   function tile(work, index) {
@@ -86,7 +93,7 @@ studio.stage = ({ element, props, server, watch }) => {
     button.setAttribute("aria-pressed", Boolean(chosen && chosen.work === work && chosen.index === index));
     const pictures = single ? [work.pictures[index]] : work.pictures;
     button.style.setProperty("--columns", single ? 1 : work.columns);
-    button.append(...pictures.map(({ thumb }) => Object.assign(new Image(), { src: thumb, alt: "" })));
+    button.append(...pictures.map(({ thumb, id }) => Object.assign(new Image(), { src: thumb ?? `kept/${id}.jpg`, alt: "" })));
     button.addEventListener("click", () => look(work, index));
     return button;
   }
@@ -107,28 +114,25 @@ studio.stage = ({ element, props, server, watch }) => {
     show(work, index).catch(unreachable);
   }
 
+  // The way between a batch and its pictures, and back to the running one; all other pictures stand in the history.
   function strip() {
-    const tiles = works.flatMap((work) => [...(work.pictures.length > 1 ? [tile(work, null)] : []), ...work.pictures.map((_, i) => tile(work, i))]);
+    const work = chosen?.work;
+    const batch = work && work.pictures.length > 1 ? [tile(work, null), ...work.pictures.map((_, i) => tile(work, i))] : [];
+    const tiles = [...(live && pinned ? [liveTile()] : []), ...batch];
     const focused = [...find("strip").children].indexOf(document.activeElement);
-    find("strip").replaceChildren(...(live ? [liveTile()] : []), ...tiles.slice(0, TILES));
-    find("strip").inert = !works.length;
+    find("strip").replaceChildren(...tiles);
+    find("strip").inert = !tiles.length;
     find("strip").children[focused]?.focus();
   }
 
-  function add(view) {
-    if (works.some((work) => work.job === view.job)) return works.find((work) => work.job === view.job);
-    const work = { job: view.job, prompt: view.prompt, columns: view.columns, width: view.width, height: view.height, pictures: view.pictures, units: view.units };
-    works.unshift(work);
-    works.splice(TILES).forEach(forget);
-    return work;
-  }
+  const workOf = ({ job, prompt, columns, width, height, pictures, units }) => ({ job, prompt, columns, width, height, pictures, units });
 
   function preview(view) {
     const first = !live;
     live = view;
     if (pinned) return;
     if (chosen || first) {
-      chosen = null;
+      choose(null);
       strip();
     }
     box(view.width, view.height, view.columns, view.count);
@@ -165,7 +169,8 @@ studio.stage = ({ element, props, server, watch }) => {
       strip();
     }
     if (view.phase === "done") {
-      const work = add(view);
+      studio.say("kept");
+      const work = workOf(view);
       await show(work, work.pictures.length > 1 ? null : 0);
     }
   }
@@ -221,19 +226,16 @@ studio.stage = ({ element, props, server, watch }) => {
     studio.say("over");
   }
 
-  // After a reload: what is finished comes back as pictures, what runs is followed again.
+  // After a reload: what runs is followed again; else what ended last comes back, or what was looked at here before the studio was restarted.
   async function restore() {
     const jobs = await studio.ask(server.mine, studio.visitor);
-    for (const { job, over } of jobs) {
-      if (!over && !waiting.includes(job)) waiting.push(job);
-      if (over && !works.some((work) => work.job === job)) {
-        const view = await studio.ask(server.poll, [job, -1, -1]);
-        if (view?.phase === "done") add(view);
-        if (view && job === jobs.at(-1).job) await draw(view);
-      }
-    }
-    if (chosen === null && works.length && find("preview").hidden) await show(works[0], works[0].pictures.length > 1 ? null : 0);
-    complain("", "");
+    jobs.filter(({ job, over }) => !over && !waiting.includes(job)).forEach(({ job }) => waiting.push(job));
+    const last = jobs.findLast(({ over }) => over);
+    const view = last && await studio.ask(server.poll, [last.job, -1, -1]);
+    const before = studio.recall("shown", null);
+    if (view && view.job !== chosen?.work.job) await draw(view);
+    else if (!view && before?.id && !chosen) await show({ job: null, columns: 1, units: [], pictures: [before], ...before }, 0).catch(() => studio.forget("shown"));
+    if (!view?.error) complain("", "");
     follow();
   }
 
@@ -249,7 +251,7 @@ studio.stage = ({ element, props, server, watch }) => {
 
   async function download() {
     for (const index of shownIndexes(chosen)) {
-      const { name, url } = await file(chosen.work.job, index);
+      const { name, url } = await file(chosen.work, index);
       await studio.download(name, url);
     }
   }
@@ -275,6 +277,15 @@ studio.stage = ({ element, props, server, watch }) => {
   find("error-close").addEventListener("click", () => complain("", ""));
   find("download").addEventListener("click", () => download().catch(unreachable));
   find("reuse").addEventListener("click", () => studio.say("set", { field: "seed", value: chosen.work.pictures[chosen.index ?? 0].seed }));
+  const shownId = () => chosen.work.pictures[chosen.index ?? 0].id;
+  find("reuse-all").addEventListener("click", () => studio.say("reuse", shownId()));
+  find("compare").addEventListener("click", () => studio.say("compare with", shownId()));
+  studio.on("show kept", (rows) => {
+    const [row] = rows.filter((each) => each.asked);
+    const columns = Math.ceil(Math.sqrt(rows.length));
+    look({ job: null, columns, units: [], pictures: rows, prompt: row.prompt, width: row.width, height: row.height }, rows.indexOf(row));
+    complain("", "");
+  });
   find("use-as").addEventListener("beforetoggle", () => {
     const { left, top } = find("use-as-button").getBoundingClientRect();
     Object.assign(find("use-as").style, { left: `${Math.max(12, left)}px`, bottom: `${innerHeight - top + 6}px` });
@@ -282,7 +293,8 @@ studio.stage = ({ element, props, server, watch }) => {
   find("use-as").addEventListener("click", ({ target }) => {
     if (!target.dataset.kind) return;
     find("use-as").hidePopover();
-    studio.say("use as control", { kind: target.dataset.kind, job: chosen.work.job, index: chosen.index ?? 0 });
+    const { work, index } = chosen;
+    studio.say("use as control", { kind: target.dataset.kind, from: work.job ? [work.job, index ?? 0] : [shownId()] });
   });
   // Without a ControlNet for any kind a picture cannot steer the next one; the button says why.
   studio.watch("unusable kinds", (reasons) => {

@@ -1,0 +1,353 @@
+// The History column: thumbnails newest first, more of them as one scrolls; what is done with one, with several, and with two.
+studio.history = ({ element, props, server }) => {
+  const find = (part) => element.querySelector(`[data-part="${part}"]`);
+  const list = find("list");
+  const rows = new Map(); // id -> what the server said of a picture, newest first
+  const tiles = new Map(); // id -> its node
+  const picked = new Set(); // ids of the ticked ones
+  let opened = null; // id of the picture on the stage
+  let following = null; // key of the next page; null when there is none
+  let shelf = "all";
+  let comparing = null; // id of the picture for which a second one is being chosen
+  let turn = 0; // number of the newest listing; answers to older ones are dropped
+  let loading = false;
+
+  // ---- what is asked ----
+  async function ask(call, data) {
+    const answer = await studio.ask(call, data);
+    if (answer.error) throw new studio.Told(answer.error);
+    return answer;
+  }
+  const failed = (error) => {
+    console.warn("studio: the history", error);
+    toast(error instanceof studio.Told ? error.message : "The studio does not answer; try again.");
+  };
+  const safely = (work) => (...given) => Promise.resolve().then(() => work(...given)).catch(failed);
+
+  const day = (part, more) => {
+    const [year, month, date] = find(part).value.split("-").map(Number);
+    return year ? new Date(year, month - 1, date + more).getTime() * 1000 : null;
+  };
+  const query = () => ({ text: find("text").value, model: find("model").value, lora: find("lora").value, since: day("since", 0), until: day("until", 1), shelf });
+  const narrowed = () => Object.values(query()).some((value) => value && value !== "all");
+
+  async function load(again) {
+    if (again) turn += 1;
+    if (loading && !again) return;
+    const mine = turn;
+    loading = true;
+    try {
+      const answer = await ask(server.history_page, [query(), again ? null : following, false]);
+      if (mine !== turn) return;
+      if (again) clear();
+      answer.entries.forEach((row) => put(row, false));
+      following = answer.following;
+      drawEmpty();
+    } finally {
+      if (mine === turn) loading = false;
+    }
+    if (following !== null && nearEnd()) await load(false);
+  }
+
+  // What was made since: put before the rest, which keeps its place.
+  async function refresh(fresh) {
+    const mine = turn;
+    const answer = await ask(server.history_page, [query(), null, fresh]);
+    if (mine !== turn) return;
+    if (rows.size && answer.entries.length && !answer.entries.some((row) => rows.has(row.id))) return load(true);
+    answer.entries.filter((row) => !rows.has(row.id)).reverse().forEach((row) => put(row, true));
+    if (following === null && rows.size > props.page) following = answer.following;
+    drawEmpty();
+    await describe();
+  }
+
+  async function describe() {
+    const told = await ask(server.history_shelves, null);
+    find("held").textContent = told.held;
+    find("promise").textContent = [told.size && `${told.held}, ${told.size}.`, told.promise].filter(Boolean).join(" ");
+    find("notes").textContent = told.notes.join(" ");
+    find("notes").hidden = !told.notes.length;
+    find("empty-trash").hidden = shelf !== "deleted" || !told.deleted;
+    for (const [part, name, values] of [["model", "any model", told.models], ["lora", "any LoRA", told.loras]]) {
+      const before = find(part).value;
+      find(part).replaceChildren(new Option(name, ""), ...values.map((value) => new Option(value, value)));
+      find(part).value = values.includes(before) ? before : "";
+    }
+  }
+
+  // ---- tiles ----
+  const make = (tag, attributes = {}, ...inside) => {
+    const node = Object.assign(document.createElement(tag), attributes);
+    node.append(...inside);
+    return node;
+  };
+  const called = (row) => `${row.prompt || "Picture without a prompt"}, seed ${row.seed}`;
+
+  function tile(row) {
+    const picture = make("img", { src: `kept/${row.id}.jpg`, alt: "", loading: "lazy", decoding: "async" });
+    picture.addEventListener("error", () => node.toggleAttribute("data-gone", true));
+    const open = make("button", { type: "button", className: "open", title: row.prompt, tabIndex: -1 }, picture);
+    open.setAttribute("aria-label", `Show: ${called(row)}`);
+    open.addEventListener("click", safely(() => choose(row.id)));
+    open.addEventListener("dblclick", () => full(row.id));
+    const star = make("button", { type: "button", className: "star", tabIndex: -1, innerHTML: find("star").querySelector("svg").outerHTML });
+    star.setAttribute("aria-label", `Star: ${called(row)}`);
+    star.addEventListener("click", safely(() => setStar([row.id], !rows.get(row.id).starred)));
+    const tick = make("input", { type: "checkbox", tabIndex: -1 });
+    tick.setAttribute("aria-label", `Select: ${called(row)}`);
+    tick.addEventListener("input", () => pick(row.id, tick.checked));
+    const node = make("div", { className: "tile" }, open, star, tick);
+    node.dataset.id = row.id;
+    return node;
+  }
+
+  function put(row, first) {
+    if (rows.has(row.id)) return;
+    rows.set(row.id, row);
+    tiles.set(row.id, tile(row));
+    list[first ? "prepend" : "append"](tiles.get(row.id));
+    mark(row.id);
+    reach();
+  }
+  function drop(id) {
+    tiles.get(id)?.remove();
+    tiles.delete(id);
+    rows.delete(id);
+    picked.delete(id);
+  }
+  function clear() {
+    [...rows.keys()].forEach(drop);
+    draw();
+  }
+  function mark(id) {
+    const node = tiles.get(id);
+    if (!node) return;
+    node.toggleAttribute("data-starred", rows.get(id).starred);
+    node.toggleAttribute("data-picked", picked.has(id));
+    node.querySelector("input").checked = picked.has(id);
+    node.querySelector(".open").setAttribute("aria-pressed", id === opened);
+    node.querySelector(".star").setAttribute("aria-pressed", rows.get(id).starred);
+  }
+  // One tile is a stop for Tab; arrow keys go from there.
+  function reach(wanted) {
+    const stop = wanted ?? (list.querySelector('.open[tabindex="0"]') || tiles.get(opened)?.querySelector(".open") || list.querySelector(".open"));
+    if (!stop) return;
+    if (wanted) list.querySelectorAll('.open[tabindex="0"]').forEach((node) => { node.tabIndex = -1; });
+    stop.tabIndex = 0;
+  }
+  const ids = () => [...list.children].map((node) => node.dataset.id);
+  function neighbour(id, step) {
+    const all = ids();
+    return all[all.indexOf(id) + step];
+  }
+
+  function drawEmpty() {
+    find("empty").hidden = rows.size > 0;
+    find("empty").textContent = narrowed() ? "No picture has all of that." : "Every finished picture is kept here.";
+    draw();
+  }
+
+  // ---- the cards below: one picture, or several ----
+  function draw() {
+    const row = rows.get(opened);
+    find("many").hidden = !picked.size;
+    find("card").hidden = picked.size > 0 || !row;
+    const back = shelf === "deleted";
+    if (picked.size) {
+      find("many-title").textContent = `${picked.size} selected`;
+      find("many-compare").disabled = picked.size !== 2;
+      find("many-compare").title = picked.size === 2 ? "" : "Select two pictures";
+      find("many-star").hidden = back;
+      find("many-star").textContent = [...picked].every((id) => rows.get(id).starred) ? "Unstar" : "Star";
+      find("many-delete").textContent = back ? "Restore" : "Delete";
+    }
+    if (!row) return;
+    find("card-title").textContent = `seed ${row.seed ?? "unknown"}`;
+    find("card-when").textContent = new Date(row.made / 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+    find("card-prompt").textContent = row.prompt;
+    if (document.activeElement !== find("tags")) find("tags").value = row.tags.join(", ");
+    find("star").setAttribute("aria-pressed", row.starred);
+    find("star").hidden = back;
+    find("star").querySelector("span").textContent = row.starred ? "Starred" : "Star";
+    find("delete").textContent = back ? "Restore" : "Delete";
+  }
+
+  let undo = null;
+  function toast(text, back = null) {
+    undo = back;
+    find("toast-text").textContent = text;
+    find("toast-undo").hidden = !back;
+    find("toast").hidden = !text;
+  }
+
+  function pick(id, on) {
+    picked[on ? "add" : "delete"](id);
+    mark(id);
+    draw();
+  }
+
+  function look(id) {
+    const before = opened;
+    opened = id;
+    [before, id].forEach(mark);
+    if (tiles.has(id)) reach(tiles.get(id).querySelector(".open"));
+    draw();
+  }
+  async function choose(id) {
+    if (comparing && comparing !== id) return compare(comparing, id);
+    look(id);
+    // With the other pictures of its batch, as far as they are listed here.
+    const run = [...rows.values()].filter((row) => row.run === rows.get(id).run).sort((a, b) => a.made - b.made);
+    studio.say("show kept", run.map((row) => ({ ...row, asked: row.id === id })));
+  }
+
+  // ---- what a person does ----
+  async function setStar(wanted, on) {
+    await ask(server.history_change, [wanted, on ? "star" : "unstar"]);
+    wanted.forEach((id) => {
+      if (!rows.has(id)) return;
+      rows.get(id).starred = on;
+      if (shelf === "starred" && !on) drop(id);
+      else mark(id);
+    });
+    drawEmpty();
+  }
+
+  async function move(wanted, change) {
+    await ask(server.history_change, [wanted, change]);
+    const next = neighbour(wanted[0], 1) ?? neighbour(wanted[0], -1);
+    const held = list.contains(document.activeElement);
+    wanted.forEach(drop);
+    if (held && tiles.has(next)) {
+      reach(tiles.get(next).querySelector(".open"));
+      tiles.get(next).querySelector(".open").focus();
+    }
+    drawEmpty();
+    reach();
+    const many = wanted.length === 1 ? "The picture is" : `${wanted.length} pictures are`;
+    const other = change === "delete" ? "restore" : "delete";
+    toast(`${many} ${change === "delete" ? "in the trash." : "back."}`, async () => {
+      await ask(server.history_change, [wanted, other]);
+      toast("");
+      await load(true);
+      await describe();
+    });
+    if (following !== null && nearEnd()) await load(false);
+    await describe();
+  }
+  const remove = (wanted) => move(wanted, shelf === "deleted" ? "restore" : "delete");
+
+  async function tag() {
+    const row = rows.get(opened);
+    if (!row) return;
+    const answer = await ask(server.history_tag, [row.id, find("tags").value.split(",")]);
+    row.tags = answer.tags;
+    draw();
+  }
+
+  async function zip(wanted) {
+    const link = make("a", { href: wanted.length === 1 ? `kept/${wanted[0]}.png` : `kept/pictures.zip?ids=${wanted.join(",")}` });
+    link.download = wanted.length === 1 ? `studio-${rows.get(wanted[0]).seed}.png` : "";
+    link.click();
+  }
+
+  // Takes a picture's settings up again: all of them, as one step that can be undone.
+  async function reuse(id) {
+    const { request } = await ask(server.history_entry, id);
+    if (!request) throw new studio.Told("The picture's file carries no settings that this studio can read.");
+    Object.entries(request).forEach(([field, value]) => studio.say("set", { field, value }));
+  }
+
+  async function compare(one, other) {
+    comparing = null;
+    toast("");
+    studio.compare({ find, one, other, told: await ask(server.history_compare, [one, other]) });
+  }
+
+  function full(id) {
+    const show = (wanted) => {
+      if (!rows.has(wanted)) return;
+      look(wanted);
+      find("full-picture").src = `kept/${wanted}.png`;
+      find("full-picture").alt = called(rows.get(wanted));
+    };
+    show(id);
+    find("full-dialog").onkeydown = ({ key }) => {
+      const step = { ArrowRight: 1, ArrowLeft: -1 }[key];
+      if (step) show(neighbour(opened, step));
+    };
+    find("full-dialog").showModal();
+  }
+
+  // ---- who is heard ----
+  const nearEnd = () => find("more").offsetParent !== null && find("more").getBoundingClientRect().top < innerHeight + 900;
+  new IntersectionObserver(([seen]) => { if (seen.isIntersecting && following !== null) safely(load)(false); }, { rootMargin: "900px" }).observe(find("more"));
+
+  const soon = studio.debounce(safely(() => load(true)), 200);
+  for (const part of ["text", "model", "lora", "since", "until"]) find(part).addEventListener("input", soon);
+  find("search-open").addEventListener("click", () => {
+    const open = find("filter").hidden;
+    find("filter").hidden = !open;
+    find("search-open").setAttribute("aria-expanded", open);
+    if (open) { find("text").focus(); safely(describe)(); }
+  });
+  const shelves = [...element.querySelectorAll("[data-shelf]")];
+  shelves.forEach((button) => button.addEventListener("click", safely(async () => {
+    shelf = button.dataset.shelf;
+    shelves.forEach((each) => each.setAttribute("aria-pressed", each === button));
+    await load(true);
+    await describe();
+  })));
+  list.addEventListener("keydown", (event) => {
+    const id = event.target.closest(".tile")?.dataset.id;
+    if (!id || event.ctrlKey || event.metaKey || event.altKey) return;
+    const across = Math.max(1, [...list.children].filter((node) => node.offsetTop === list.firstElementChild.offsetTop).length);
+    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: across, ArrowUp: -across }[event.key];
+    const act = {
+      " ": () => pick(id, !picked.has(id)),
+      s: () => safely(setStar)([id], !rows.get(id).starred),
+      Delete: () => safely(remove)(picked.size ? [...picked] : [id]),
+      f: () => full(id),
+    }[event.key];
+    if (!step && !act) return;
+    event.preventDefault();
+    if (act) return act();
+    const next = tiles.get(neighbour(id, step))?.querySelector(".open");
+    if (next) { reach(next); next.focus(); }
+  });
+  find("tags").addEventListener("change", safely(tag));
+  find("tags").addEventListener("keydown", (event) => { if (event.key === "Enter") find("tags").blur(); });
+  find("star").addEventListener("click", safely(() => setStar([opened], !rows.get(opened).starred)));
+  find("full").addEventListener("click", () => full(opened));
+  find("delete").addEventListener("click", safely(() => remove([opened])));
+  find("many-none").addEventListener("click", () => [...picked].forEach((id) => pick(id, false)));
+  find("many-compare").addEventListener("click", safely(() => compare(...ids().filter((id) => picked.has(id)).reverse())));
+  find("many-zip").addEventListener("click", safely(() => zip(ids().filter((id) => picked.has(id)))));
+  find("many-star").addEventListener("click", safely(() => setStar([...picked], find("many-star").textContent === "Star")));
+  find("many-delete").addEventListener("click", safely(() => remove(ids().filter((id) => picked.has(id)))));
+  find("empty-trash").addEventListener("click", safely(async () => {
+    const { count } = await ask(server.history_empty, null);
+    toast(count === 1 ? "One picture is gone for good." : `${count} pictures are gone for good.`);
+    await load(true);
+    await describe();
+  }));
+  find("toast-undo").addEventListener("click", safely(() => undo()));
+  find("toast-close").addEventListener("click", () => { comparing = null; toast(""); });
+  find("full-close").addEventListener("click", () => find("full-dialog").close());
+  find("full-picture").addEventListener("click", () => find("full-dialog").close());
+
+  studio.on("kept", safely(() => refresh(true)));
+  studio.on("shown", ({ id }) => look(id));
+  studio.on("reuse", safely(reuse));
+  studio.on("compare with", (id) => {
+    comparing = id;
+    toast("Now choose the other picture in the history.");
+    element.scrollIntoView({ block: "nearest" });
+  });
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) safely(refresh)(false); });
+  // The form and the stage come first.
+  studio.idle(safely(async () => {
+    await load(true);
+    await describe();
+  }));
+};
