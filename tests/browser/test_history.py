@@ -184,8 +184,8 @@ def test_settings_and_picture_are_taken_up_again(page: Page) -> None:
     values = {name: page.input_value(f"#{name}") for name in ("seed", "steps", "width", "height", "batch_size")}
     assert values == {"seed": "42", "steps": "2", "width": "64", "height": "64", "batch_size": "1"}
     page.click("[data-part=use-as-button]")
-    page.locator("#use-as [data-kind=depth]").click()
-    expect(page.locator("#tab-depth")).to_have_attribute("data-on", "")
+    page.locator("#use-as [data-kind=sketch]").click()
+    expect(page.locator("#tab-sketch")).to_have_attribute("data-on", "")
     expect(page.locator("#control [data-part=source]")).to_be_visible()
     shown = page.evaluate(f"async () => (await (await fetch(document.querySelector('{FINAL}').src)).arrayBuffer()).byteLength")
     page.click("#generate")
