@@ -17,6 +17,7 @@ from studio.service import Studio
 from studio.settings import Settings
 from studio.storage.access import DiskBook
 from studio.storage.backlog import DiskBacklog
+from studio.storage.drafts import DiskDrafts
 from studio.storage.hashes import HashCache
 from studio.storage.history import DiskHistory
 from studio.storage.inventory import DiskInventory
@@ -56,6 +57,7 @@ def lasting(parts: Parts, settings: Settings) -> Parts:
         access=access(settings),
         gallery=DiskHistory(settings.data_dir, limit=settings.history_limit),
         backlog=DiskBacklog(settings.data_dir / "queue"),
+        drafts=DiskDrafts(settings.data_dir / "drafts"),
     )
 
 

@@ -65,6 +65,15 @@ class Asked:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Draft:
+    """What stood in a browser's form: `content` is its values by name, `version` grows by one each time, `tab` is which tab wrote it."""
+
+    version: int
+    tab: str
+    content: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Query:
     """What is looked for. Empty parts do not narrow.
 

@@ -13,6 +13,7 @@ from studio.kept import Asked, Change, Entry, Leaf, Query, Shelves
 from studio.people import Person
 from studio.plan import Plan
 from studio.request import ControlUse
+from studio.stores import Drafts as Drafts  # noqa: PLC0414
 from studio.stores import Pictures as Pictures  # noqa: PLC0414  (said here, too, as it is one of the ports)
 from studio.stores import PresetStore as PresetStore  # noqa: PLC0414
 from studio.weights import Row
@@ -291,3 +292,4 @@ class Parts:
     access: Access | None = None
     gallery: Gallery | None = None
     backlog: Backlog | None = None
+    drafts: Drafts | None = None

@@ -20,7 +20,7 @@ from studio.keeping import MAX_STARTS, Keeping, named_by_content
 from studio.loras.tags import without_tags
 from studio.people import OWNER, Person
 from studio.plan import resolve
-from studio.ports import Engine, Gallery, Offer, Parts, Progress
+from studio.ports import Engine, Offer, Parts, Progress
 from studio.request import ControlUse, GenerationRequest, shorten
 from studio.worker import Worker
 
@@ -45,15 +45,16 @@ class Studio:
         self._loading: Loading | Failed | None = None
         if self._access:
             self._access.listen(self._show_out)
-        self._gallery = parts.gallery
+        # The pictures and drafts that are kept; None in a studio that keeps none.
+        self.gallery, self.drafts = parts.gallery, parts.drafts
         self._keeping = Keeping(parts.gallery, parts.backlog, parts.hashes)
         self._left_over: list[tuple[Person, str]] = []
         self._worker = Worker(make_engine, self._queue, annotator=parts.annotator, keeping=self._keeping, announce=self._note_loading)
 
     def open(self) -> Self:
         """Start working: the default model is loaded in the background. Returns at once."""
-        if self._gallery:
-            self._gallery.open()
+        if self.gallery:
+            self.gallery.open()
         models = self._inventory.read().models
         self._worker.start(models[0] if models else None)
         return self
@@ -133,11 +134,6 @@ class Studio:
             raise
         self._remember(job)
         return job
-
-    @property
-    def gallery(self) -> Gallery | None:
-        """The pictures that were kept; None in a studio that keeps none."""
-        return self._gallery
 
     def notes(self, person: Person = OWNER) -> tuple[str, ...]:
         """Return sentences for a person about what could not be kept, and why."""

@@ -1,10 +1,11 @@
-"""What keeps pictures and presets, as protocols; see `ports` for the others."""
+"""What keeps pictures, presets and drafts, as protocols; see `ports` for the others."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from PIL import Image
 
+from studio.kept import Draft
 from studio.people import Person
 from studio.presets import Preset
 from studio.presets.shelf import Shelf
@@ -67,4 +68,20 @@ class PresetStore(Protocol):
 
     def deleted(self, person: Person) -> Sequence[tuple[str, Preset]]:
         """Return what was deleted and can be had back, the newest first, each with what `restore` needs."""
+        ...
+
+
+class Drafts(Protocol):
+    """Keeps what stands in a form, per person and browser."""
+
+    def read(self, person: Person, device: str) -> Draft | None:
+        """Return the newest draft of a person's browser, or None."""
+        ...
+
+    def write(self, person: Person, device: str, *, tab: str, content: dict[str, Any]) -> Draft:
+        """Keep a draft in place of the one before and return it with its number.
+
+        Raises:
+            StudioError: it is too large or cannot be written; the one before stays.
+        """
         ...

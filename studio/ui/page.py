@@ -11,6 +11,7 @@ from studio.ui.form import Form
 from studio.ui.panels.actions import actions
 from studio.ui.panels.control import control_panel
 from studio.ui.panels.guests import guests_panel
+from studio.ui.panels.draft import draft_panel
 from studio.ui.panels.header import header
 from studio.ui.panels.history import history_panel
 from studio.ui.panels.loras import loras_panel
@@ -32,6 +33,8 @@ def build(studio: Studio, *, files: Path) -> gr.Blocks:
     with gr.Blocks(title="Studio", analytics_enabled=False, fill_width=True) as page:
         header(form, studio)
         guests_panel(studio)
+        if studio.drafts:
+            draft_panel(studio.drafts)
         with gr.Row(elem_id="columns"):
             with gr.Column(elem_id="form"):
                 prompt_panel(form, studio)

@@ -12,6 +12,8 @@ from studio.ui.form import Form
 from studio.ui.who import open_to, person_of
 
 _HALF = '<circle cx="8" cy="8" r="6"/><path d="M8 2a6 6 0 0 1 0 12z" fill="currentColor"/>'
+_UNDO = '<path d="M5.5 3L2.5 6l3 3M2.5 6h7a4 4 0 0 1 0 8H7"/>'
+_REDO = '<path d="M10.5 3l3 3-3 3M13.5 6h-7a4 4 0 0 0 0 8H9"/>'
 _HEADER = f"""
 <header data-model="loading">
   <h1>Studio</h1>
@@ -24,6 +26,10 @@ _HEADER = f"""
   <div id="problems" class="card" data-part="problems" popover></div>
   <span class="grow"></span>
   <span class="pill quiet" data-part="queue" role="status" hidden></span>
+  <button type="button" class="pill round" data-part="undo" aria-label="Undo a setting" title="Undo a setting (Ctrl+Z)" disabled>
+    {widgets.icon(_UNDO)}</button>
+  <button type="button" class="pill round" data-part="redo" aria-label="Redo a setting" title="Redo a setting (Ctrl+Shift+Z)" disabled>
+    {widgets.icon(_REDO)}</button>
   <button type="button" class="pill round" data-part="theme">{widgets.icon(_HALF)}</button>
 </header>
 <p class="failed" data-part="failed" role="alert" hidden></p>

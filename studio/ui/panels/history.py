@@ -15,7 +15,7 @@ from studio.service import Studio
 from studio.ui import widgets
 from studio.ui.maps import answered
 from studio.ui.panels.loras import size
-from studio.ui.who import person_of
+from studio.ui.who import open_to, person_of
 
 PAGE = 60
 MOST_CHANGED = 500
@@ -40,24 +40,31 @@ def history_panel(studio: Studio, gallery: Gallery) -> None:
 def server_functions(studio: Studio, gallery: Gallery) -> list[Callable[..., Any]]:
     """Return what the column's script calls. Each answers with one sentence under `error` when something cannot be done."""
 
+    @open_to("viewer")
     async def history_page(asked: Any, asker: gr.Request) -> dict[str, Any]:
         return await _said(partial(page, gallery, person_of(asker), asked))
 
+    @open_to("viewer")
     async def history_shelves(_: Any, asker: gr.Request) -> dict[str, Any]:
         return await _said(partial(shelves, studio, gallery, person_of(asker)))
 
+    @open_to("viewer")
     async def history_entry(key: Any, asker: gr.Request) -> dict[str, Any]:
         return await _said(lambda: details(entry_of(gallery, person_of(asker), key)))
 
+    @open_to("viewer")
     async def history_compare(asked: Any, asker: gr.Request) -> dict[str, Any]:
         return await _said(partial(compared, gallery, person_of(asker), asked))
 
+    @open_to("viewer")
     async def history_change(asked: Any, asker: gr.Request) -> dict[str, Any]:
         return await _said(partial(changed, gallery, person_of(asker), asked))
 
+    @open_to("viewer")
     async def history_tag(asked: Any, asker: gr.Request) -> dict[str, Any]:
         return await _said(partial(tagged, gallery, person_of(asker), asked))
 
+    @open_to("viewer")
     async def history_empty(_: Any, asker: gr.Request) -> dict[str, Any]:
         return await _said(lambda: {"count": gallery.empty(person_of(asker))})
 

@@ -68,6 +68,23 @@ studio.control = ({ element, props, server }) => {
     draw();
   }
 
+  // The whole section as a value, drawings included, and back: what the timeline keeps.
+  const drawings = () => Object.fromEntries(units.map(({ id }) => [id, studio.recall(`control-${id}`, null)]).filter(([, own]) => own !== null));
+  studio.timeline.section("control", {
+    take: () => structuredClone({ units, chosen, kind, drawings: drawings() }),
+    same: (state) => JSON.stringify([state.units, state.drawings]),
+    put(state) {
+      units.splice(0, units.length, ...state.units);
+      Object.assign(chosen, state.chosen);
+      for (const name of props.kinds) if (!mine(name).length) units.push(newUnit(name));
+      ({ kind } = state);
+      Object.entries(state.drawings).forEach(([id, own]) => studio.keep(`control-${id}`, own));
+      problems.clear();
+      editorShown = null;
+      update();
+    },
+  });
+
   // ---- pictures ----
   function gotPicture(unit, by, image) {
     unit[by === "editor" ? "drawn" : "given"] = image;

@@ -3,28 +3,62 @@
 const studio = (() => {
   const bus = new EventTarget();
 
-  function recall(key, otherwise) {
+  // What of the form is kept: one whole, by name. A tab holds its own copy, so that what another tab writes is never mixed in.
+  const OF_DRAFT = /^(draft|preset|control(-[0-9a-f]+)?)$/;
+  const draft = new Map(Object.keys(localStorage).filter((key) => key.startsWith("studio-") && OF_DRAFT.test(key.slice(7))).map((key) => [key.slice(7), localStorage[key]]));
+  let foreign = false; // whether another tab wrote since this one did
+
+  function read(text, name, otherwise) {
     try {
-      return JSON.parse(localStorage.getItem(key)) ?? otherwise;
+      return JSON.parse(text) ?? otherwise;
     } catch (error) {
-      console.warn(`studio: ${key} could not be read`, error);
+      console.warn(`studio: ${name} could not be read`, error);
       return otherwise;
     }
   }
+  const recall = (name, otherwise) => read((OF_DRAFT.test(name) ? draft.get(name) : localStorage[`studio-${name}`]) ?? null, name, otherwise);
 
-  function keep(key, value) {
+  function write(name, text) {
     try {
-      localStorage.setItem(key, JSON.stringify(value));
+      localStorage.setItem(`studio-${name}`, text);
     } catch (error) {
-      console.warn(`studio: ${key} could not be kept`, error);
+      console.warn(`studio: ${name} could not be kept`, error);
     }
   }
 
+  // The last tab to write wins, with all that it holds.
+  function writeDraft(changed) {
+    const gone = Object.keys(localStorage).filter((key) => key.startsWith("studio-") && OF_DRAFT.test(key.slice(7)) && !draft.has(key.slice(7)));
+    if (foreign) gone.forEach((key) => localStorage.removeItem(key));
+    for (const name of foreign ? [...draft.keys()] : changed) write(name, draft.get(name));
+    foreign = false;
+  }
+
+  function keep(name, value) {
+    const text = JSON.stringify(value);
+    if (!OF_DRAFT.test(name)) return write(name, text);
+    if (draft.get(name) === text) return undefined;
+    draft.set(name, text);
+    writeDraft([name]);
+    return self.say("draft", name);
+  }
+
+  function forget(name) {
+    draft.delete(name);
+    localStorage.removeItem(`studio-${name}`);
+  }
+
+  // Which browser this is: a cookie, too, because a studio at another port finds no other storage of this page.
+  function knownVisitor() {
+    const cookie = document.cookie.split("; ").find((part) => part.startsWith("studio-visitor="))?.slice(15);
+    const found = recall("visitor", null) ?? (/^[A-Za-z0-9_-]{16,64}$/.test(cookie ?? "") ? cookie : null) ?? newVisitor();
+    if (!recall("visitor", null)) keep("visitor", found);
+    document.cookie = `studio-visitor=${found}; path=/; max-age=31536000; samesite=strict`;
+    return found;
+  }
   function newVisitor() {
     const bytes = crypto.getRandomValues(new Uint8Array(18));
-    const id = btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_");
-    keep("studio-visitor", id);
-    return id;
+    return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_");
   }
 
   const preferred = () => (matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark");
@@ -79,19 +113,24 @@ const studio = (() => {
     // An error whose message is a sentence for a person.
     Told: class extends Error {},
     sleep: (milliseconds) => new Promise((done) => setTimeout(done, milliseconds)),
-    visitor: recall("studio-visitor", null) ?? newVisitor(),
-    draft: recall("studio-draft", {}),
-    recall: (name, otherwise) => recall(`studio-${name}`, otherwise),
-    keep: (name, value) => keep(`studio-${name}`, value),
-    forget: (name) => localStorage.removeItem(`studio-${name}`),
+    visitor: "",
+    draft: recall("draft", {}),
+    recall,
+    keep,
+    forget,
     keepDraft(field, value) {
       self.draft[field] = value;
-      keep("studio-draft", self.draft);
+      keep("draft", self.draft);
     },
+    // All of the draft as it stands in this tab, and whether there was any when the page began.
+    wholeDraft: () => Object.fromEntries([...draft].map(([name, text]) => [name, read(text, name, null)])),
+    hadDraft: draft.size > 0,
+    // Whether a person did anything yet: what the page sets while it starts is nobody's wish.
+    touched: false,
     theme: () => document.documentElement.dataset.theme,
     flipTheme() {
       const theme = self.theme() === "dark" ? "light" : "dark";
-      keep("studio-theme", theme);
+      keep("theme", theme);
       dress(theme);
       return theme;
     },
@@ -103,7 +142,16 @@ const studio = (() => {
 
   // What appears below the picture must not push the picture out of a phone's view.
   document.documentElement.style.overflowAnchor = "none";
-  dress(recall("studio-theme", null) ?? preferred());
+  dress(recall("theme", null) ?? preferred());
+  self.visitor = knownVisitor();
+  for (const kind of ["input", "click", "keydown", "drop", "paste"]) {
+    addEventListener(kind, () => { self.touched = true; self.say("touched"); }, { capture: true });
+  }
+  addEventListener("storage", ({ key, newValue, oldValue }) => {
+    if (key === null || !key.startsWith("studio-") || !OF_DRAFT.test(key.slice(7)) || newValue === oldValue) return;
+    foreign = true;
+    self.say("other tab");
+  });
   document.addEventListener("keydown", (event) => {
     if (event.isComposing || event.repeat) return;
     if (event.key === "Enter" && !document.querySelector("dialog[open]") && (event.ctrlKey || event.metaKey)) {

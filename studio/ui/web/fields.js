@@ -60,6 +60,7 @@ studio.field = ({ element, props, server }) => {
   input.addEventListener("input", () => { if (props.kind === "text") grow(); changed(); });
   studio.on("set", ({ field, value }) => { if (field === props.field) { kind.show(value); changed(); } });
   studio.on("collect", () => { props.value = kind.read(); });
+  studio.timeline.add(props.field);
   kind.show(props.field in studio.draft ? studio.draft[props.field] : props.value);
   if (props.kind === "text") studio.countTokens({ field: props.field, input, note: find("note"), warning: find("warning"), server });
   tell();
@@ -76,6 +77,7 @@ studio.listed = ({ props }) => {
     tell();
   });
   studio.on("collect", () => { props.value = entries; });
+  studio.timeline.add(props.field);
   tell();
 };
 

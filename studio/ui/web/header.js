@@ -64,6 +64,10 @@ studio.header = ({ element, props, server }) => {
   find("problems").addEventListener("beforetoggle", () => {
     find("problems").style.left = `${Math.max(12, find("problems-button").getBoundingClientRect().left)}px`;
   });
+  find("undo").addEventListener("click", studio.timeline.undo);
+  find("redo").addEventListener("click", studio.timeline.redo);
+  studio.watch("timeline", ({ back, forward }) => { find("undo").disabled = !back; find("redo").disabled = !forward; });
+  studio.timeline.add("model");
   const theme = find("theme");
   const nameTheme = () => theme.setAttribute("aria-label", studio.theme() === "dark" ? "Switch to light" : "Switch to dark");
   theme.addEventListener("click", () => { studio.flipTheme(); nameTheme(); });

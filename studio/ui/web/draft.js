@@ -1,0 +1,66 @@
+// Keeps the draft on the server, too: for a studio that was started anew at another port, or a browser that forgot its storage.
+studio.draftPanel = ({ element, server }) => {
+  const find = (part) => element.querySelector(`[data-part="${part}"]`);
+  const tab = studio.newId();
+  let known = studio.recall("synced", { version: 0 }).version; // number of the newest draft that this browser has seen
+  let saving = Promise.resolve();
+  let ready = false;
+  let overtaken = false; // another tab wrote after this one; its draft is the one to keep
+
+  function say(text, take) {
+    find("text").textContent = text;
+    find("take").hidden = !take;
+    find("note").hidden = !text;
+  }
+  const other = () => {
+    overtaken = true;
+    say("Another tab changed the settings. What you set here replaces that.", true);
+  };
+
+  const noted = (version, dirty) => { known = version; studio.keep("synced", { version, dirty }); };
+
+  async function save() {
+    if (!ready || overtaken) return;
+    try {
+      const answer = await studio.ask(server.draft_save, [studio.visitor, tab, known, JSON.stringify(studio.wholeDraft())]);
+      if (answer.error) return say(answer.error, false);
+      noted(answer.version, false);
+      if (answer.other) say("Another tab had changed the settings; what is set here has replaced that.", false);
+    } catch (error) {
+      console.warn("studio: the draft could not be kept on the server", error);
+    }
+  }
+  const soon = studio.debounce(() => { saving = saving.then(save); }, 900);
+
+  // What this browser holds counts, unless it holds nothing, or all of it was saved and something newer came since.
+  async function start() {
+    const { dirty = true } = studio.recall("synced", {});
+    const kept = await studio.ask(server.draft_load, studio.visitor);
+    if (kept.error) return say(kept.error, false);
+    const newer = kept.version > known;
+    if (kept.version && newer && (!studio.hadDraft || !dirty)) {
+      studio.timeline.restore(kept.content);
+      noted(kept.version, false);
+    } else if (newer && studio.hadDraft) {
+      other();
+    }
+    known = Math.max(known, kept.version);
+    ready = true;
+    if (dirty && studio.hadDraft) soon();
+    return undefined;
+  }
+
+  studio.on("draft", () => {
+    if (!studio.touched) return;
+    overtaken = false;
+    noted(known, true);
+    soon();
+  });
+  studio.on("other tab", other);
+  find("take").addEventListener("click", () => location.reload());
+  find("close").addEventListener("click", () => say("", false));
+  studio.idle(() => start().catch((error) => {
+    console.warn("studio: the draft could not be asked for", error);
+    ready = true;
+  }));
+};
