@@ -10,8 +10,8 @@ from studio.ui import api, stage
 from studio.ui.form import Form
 from studio.ui.panels.actions import actions
 from studio.ui.panels.control import control_panel
-from studio.ui.panels.guests import guests_panel
 from studio.ui.panels.draft import draft_panel
+from studio.ui.panels.guests import guests_panel
 from studio.ui.panels.header import header
 from studio.ui.panels.history import history_panel
 from studio.ui.panels.loras import loras_panel
