@@ -1,6 +1,7 @@
 """Pictures that requests name, kept as PNG files under their content's hash, so that a request can be asked again."""
 
 import io
+import logging
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from studio.errors import StudioError
 from studio.images import content_key
 from studio.people import Person
 
+log = logging.getLogger("studio")
 GUESTS = "guests"
 GUEST_BYTES = 200_000_000
 
@@ -43,14 +45,22 @@ class DiskPictures:
         return key
 
     def get(self, key: str) -> Image.Image | None:
-        """Return the picture of a key, or None when it is not here. Anything but 64 hexadecimal digits is not here."""
+        """Return the picture of a key, or None when it is not here. Anything but 64 hexadecimal digits is not here.
+
+        A damaged file is set aside, so that the picture can be given again.
+        """
         if not re.fullmatch(r"[0-9a-f]{64}", key):
             return None
+        path = self._place(key)
         try:
-            with Image.open(self._place(key)) as picture:
+            with Image.open(path) as picture:
                 picture.load()
                 return picture.copy()
-        except FileNotFoundError:
+        except (OSError, SyntaxError, ValueError) as error:
+            # Pillow's own complaints carry no number; those of the system, such as too many open files, say nothing of the picture.
+            if getattr(error, "errno", None) is None:
+                log.warning("%s is damaged and was set aside: %s", path.name, error)
+                atomic.move(path, path.with_suffix(".damaged"), called="The data folder")
             return None
 
     def _check_room(self, more: int) -> None:

@@ -18,6 +18,7 @@ from studio.people import Person
 from studio.presets import encode, snapshot
 from studio.presets.parts import ALL
 from studio.request import ControlUse, GenerationRequest, LoraUse
+from studio.storage.pictures import DiskPictures
 from studio.storage.presets import MAX_TRASH
 from tests.preset_rooms import room
 
@@ -191,6 +192,21 @@ def test_control_pictures_are_kept_beside_the_presets(tmp_path: Path) -> None:
     assert look.values["controls"] == [] and look.findings[0].says == "The picture of the sketch unit is not here; the unit is left out."
     with pytest.raises(InvalidRequest, match="A picture of the control units is not here any more"):
         room(tmp_path / "other").save("q", request)
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture", "half"])
+def test_a_damaged_picture_is_set_aside_and_can_be_given_again(tmp_path: Path, content: bytes | str) -> None:
+    picture = Image.effect_noise((64, 64), 90)
+    kept = DiskPictures(tmp_path)
+    key = kept.keep(picture)
+    path = tmp_path / key[:2] / f"{key}.png"
+    path.write_bytes(path.read_bytes()[:1000] if isinstance(content, str) else content)
+    damaged = path.read_bytes()
+    assert kept.get(key) is None
+    assert path.with_suffix(".damaged").read_bytes() == damaged
+    assert kept.keep(picture) == key
+    again = kept.get(key)
+    assert again is not None and again.tobytes() == picture.tobytes()
 
 
 def test_a_preset_has_a_small_picture(tmp_path: Path) -> None:
