@@ -3,13 +3,22 @@
 import hashlib
 import threading
 import time
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from studio.inventory import LoraCard, ModelCard
+from studio.inventory import Inventory, LoraCard, ModelCard
+from studio.keeping import Keeping
 from studio.loras.header import read_header
+from studio.metadata import Record
+from studio.metadata.a1111 import line
+from studio.plan import resolve
+from studio.ports import EngineFacts
+from studio.provenance import Mark
+from studio.request import GenerationRequest
 from studio.settings import Settings
 from studio.storage.hashes import HashCache, folder_hash
 from studio.storage.inventory import DiskInventory
@@ -126,3 +135,28 @@ def until(true: object) -> None:
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.005)
+
+
+@dataclass
+class Unknowing:
+    """Knows no hash, and notes how long it was waited for."""
+
+    waits: dict[str, float] = field(default_factory=dict)
+
+    def hashed(self, card: Any, *, wait: float = 0.0) -> Any:
+        self.waits[card.name] = wait
+        return card
+
+
+def test_a_picture_finished_before_a_hash_is_known_says_so_and_large_weights_are_not_waited_for() -> None:
+    small = replace(HERE.models[0], bytes=1000)
+    large = replace(small, name="Large", bytes=7_000_000_000)
+    hashes = Unknowing()
+    for card in (small, large):
+        plan = resolve(GenerationRequest(seed=1), Inventory((card,)), entropy=0)
+        facts = EngineFacts({"torch": "2"}, "CPU", "float32")
+        (made,) = Keeping(None, None, hashes).provenances(plan, facts, [], [Image.new("RGB", (8, 8))])
+        assert (made.model, made.precision, made.versions["torch"]) == (Mark(name=card.name), "float32", "2")
+        text = line(Record(plan.request, made))
+        assert f"Model: {card.name}" in text and "Model hash" not in text
+    assert hashes.waits["Mini"] >= 1 and 0 < hashes.waits["Large"] < 0.1
