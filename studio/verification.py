@@ -66,7 +66,7 @@ class Check:
             identical = bool(likeness and likeness.same)
         differences = _differences(self.recall, then, now)
         altered = bool(then and then.pixels and self.lossless and then.pixels != content_key(self.given))
-        said = (_verdict(identical), _measured(likeness, self.given, made), _altered(altered), _why(identical, differences))
+        said = (_verdict(identical), _measured(likeness, self, made), _altered(altered), _why(identical, differences))
         sentence = " ".join(filter(None, said))
         return Verification(identical, likeness, differences, sentence, made)
 
@@ -126,12 +126,13 @@ def _verdict(identical: bool | None) -> str:
             return "Whether it is identical cannot be told from this file, as its format loses detail."
 
 
-def _measured(likeness: Likeness | None, given: Image.Image, made: Image.Image) -> str:
+def _measured(likeness: Likeness | None, check: Check, made: Image.Image) -> str:
     if likeness is None:
-        return f"The file has {given.width} x {given.height} pixels and the request makes {made.width} x {made.height}."
+        return f"The file has {check.given.width} x {check.given.height} pixels and the request makes {made.width} x {made.height}."
     if likeness.same or math.isinf(likeness.psnr):
         return ""
-    return f"The file differs from it by a PSNR of {likeness.psnr:.1f} dB and an SSIM of {likeness.ssim:.4f}."
+    loses = "" if check.lossless else ", part of which its format costs"
+    return f"The file's pixels are a PSNR of {likeness.psnr:.1f} dB and an SSIM of {likeness.ssim:.4f} from those made now{loses}."
 
 
 def _altered(altered: bool) -> str:
