@@ -4,20 +4,23 @@ from pathlib import Path
 
 from PIL import Image
 
+from studio.metadata.convert import convert
 from studio.metadata.dialects import read
 from studio.metadata.own import file_bytes, read_metadata
 from studio.metadata.recall import Line, Recall, recall
 from studio.metadata.record import Record
-from studio.metadata.writing import FormatName, encode
+from studio.metadata.writing import SUFFIX_OF, FormatName, encode
 from studio.metadata.writing import save as save_record
 from studio.provenance import Provenance
 from studio.request import GenerationRequest
 
 __all__ = [
+    "SUFFIX_OF",
     "FormatName",
     "Line",
     "Recall",
     "Record",
+    "convert",
     "encode",
     "file_bytes",
     "png_bytes",

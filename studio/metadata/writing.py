@@ -19,6 +19,7 @@ from studio.metadata.record import Record, document, read_document
 
 FormatName = Literal["PNG", "JPEG", "WEBP"]
 SUFFIXES: Mapping[str, FormatName] = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+SUFFIX_OF: Mapping[FormatName, str] = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}
 QUALITY = 95
 # What XML cannot hold or takes for its own; a JSON text may write any character as an escape.
 _ESCAPED = re.compile("[&<>\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")

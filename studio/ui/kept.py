@@ -11,7 +11,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
+from studio import metadata
 from studio.errors import StudioError
+from studio.metadata import FormatName
 from studio.people import Person
 from studio.ports import Gallery
 from studio.ui.who import person_of
@@ -20,6 +22,8 @@ MAX_ZIP = 500
 # A zip of at most so many bytes stays in memory.
 SPOOLED = 16_000_000
 _ID = re.compile(r"[0-9a-f]{16}", re.ASCII)
+How = tuple[FormatName, bool]
+"""Format of a download, and whether the settings are left out."""
 # A picture never changes under its id; only the browser of whoever may see it keeps a copy.
 _FOREVER = "private, max-age=31536000, immutable"
 
@@ -37,8 +41,12 @@ def routes(gallery: Gallery) -> list[BaseRoute]:
         keys = list(dict.fromkeys(request.query_params.get("ids", "").split(",")))
         if len(keys) > MAX_ZIP or not all(_ID.fullmatch(key) for key in keys):
             return JSONResponse({"error": f"Name 1 to {MAX_ZIP} pictures by their ids."}, 422)
+        asked, bare = request.query_params.get("as", "PNG"), request.query_params.get("bare") == "1"
+        kind = next((kind for kind in metadata.SUFFIX_OF if kind == asked), None)
+        if kind is None:
+            return JSONResponse({"error": f"as must be one of {', '.join(metadata.SUFFIX_OF)}."}, 422)
         try:
-            file, count = await asyncio.to_thread(zipped, gallery, person_of(request), keys)
+            file, count = await asyncio.to_thread(zipped, gallery, person_of(request), keys, how=(kind, bare))
         except StudioError as error:
             return JSONResponse({"error": str(error)}, 503)
         if not count:
@@ -50,7 +58,7 @@ def routes(gallery: Gallery) -> list[BaseRoute]:
     return [Route("/kept/pictures.zip", several), Route("/kept/{key}.png", picture), Route("/kept/{key}.jpg", small)]
 
 
-def zipped(gallery: Gallery, person: Person, keys: list[str]) -> tuple[IO[bytes], int]:
+def zipped(gallery: Gallery, person: Person, keys: list[str], *, how: How = ("PNG", False)) -> tuple[IO[bytes], int]:
     """Return a zip of a person's pictures, and how many are in it; those that are not there are left out."""
     # Closed by whoever sends it.
     file = tempfile.SpooledTemporaryFile(max_size=SPOOLED)  # noqa: SIM115
@@ -59,10 +67,29 @@ def zipped(gallery: Gallery, person: Person, keys: list[str]) -> tuple[IO[bytes]
         for key in keys:
             entry, content = gallery.entry(person, key), gallery.file(person, key)
             if entry and content:
-                archive.writestr(f"{entry.path.rpartition('/')[2].partition('+')[0].removesuffix('.png')}.png", content)
+                stem = entry.path.rpartition("/")[2].partition("+")[0].removesuffix(".png")
+                content, suffix = written(content, how, name=stem)
+                archive.writestr(f"{stem}{suffix}", content)
                 count += 1
     file.seek(0)
     return file, count
+
+
+def written(content: bytes, how: How, *, name: str) -> tuple[bytes, str]:
+    """Return a kept file as it is wanted, and its suffix; one whose settings another format cannot take stays PNG.
+
+    Raises:
+        StudioError: the settings are to be left out, and cannot be.
+    """
+    kind, bare = how
+    if how == ("PNG", False):
+        return content, ".png"
+    try:
+        return metadata.convert(content, kind=kind, bare=bare, name=name), metadata.SUFFIX_OF[kind]
+    except StudioError:
+        if bare:
+            raise
+        return content, ".png"
 
 
 def _blocks(file: IO[bytes]) -> Iterator[bytes]:

@@ -66,7 +66,7 @@ class McpServer:
             return _failed(f"{error} {error.hint}".strip())
         requests = [made.model_dump() for made in result.requests]
         told = {"requests": requests, "notices": list(job.plan.notices), "notes": notes}
-        files = [metadata.png_bytes(image, made) for image, made in zip(result.images, result.requests, strict=True)]
+        files = [metadata.encode(image, result.record(place)) for place, image in enumerate(result.images)]
         pictures = [ImageContent(type="image", mimeType="image/png", data=base64.b64encode(file).decode()) for file in files]
         return CallToolResult(content=[TextContent(type="text", text=json.dumps(told)), *pictures])
 

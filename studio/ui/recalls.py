@@ -12,8 +12,7 @@ import gradio as gr
 
 from studio import intake, metadata, verification
 from studio.errors import BadPicture, InvalidRequest
-from studio.metadata import FormatName, Recall, Record
-from studio.metadata.own import read_record
+from studio.metadata import FormatName, Recall
 from studio.people import Person
 from studio.provenance import Mark
 from studio.service import Studio
@@ -27,7 +26,6 @@ MAX_NAME = 120
 # A check holds a picture of up to 4096 pixels a side.
 REMEMBERED = 8
 SHOWN_SIDE = 320
-_SUFFIXES = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp"}
 
 
 class Checks:
@@ -190,7 +188,6 @@ def converted(asked: Any) -> dict[str, Any]:
             name, data = file_of([name, address])
         case _:
             raise InvalidRequest("This page did not ask properly; reload it.")
-    record: Record | None = None if bare else read_record(data, name=name)
-    content = metadata.encode(intake.read(data, name=name).picture.convert("RGB"), record, kind=kind)
+    content = metadata.convert(data, kind=kind, bare=bare, name=name)
     stem = name.rpartition(".")[0] or name
-    return {"name": f"{stem}.{_SUFFIXES[kind]}", "type": f"image/{kind.lower()}", "file": base64.b64encode(content).decode()}
+    return {"name": f"{stem}{metadata.SUFFIX_OF[kind]}", "type": f"image/{kind.lower()}", "file": base64.b64encode(content).decode()}

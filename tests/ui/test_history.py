@@ -79,6 +79,20 @@ def test_pictures_come_by_id_whole_and_small(http: httpx.Client, made: list[str]
         assert all(name.endswith(".png") and "/" not in name for name in archive.namelist())
 
 
+@pytest.mark.parametrize(("kind", "suffix"), [("JPEG", ".jpg"), ("WEBP", ".webp"), ("PNG", ".png")])
+def test_a_zip_obeys_format_and_switch(http: httpx.Client, made: list[str], kind: str, suffix: str) -> None:
+    for bare in ("", "1"):
+        several = http.get("/kept/pictures.zip", params={"ids": ",".join(made), "as": kind, "bare": bare})
+        with zipfile.ZipFile(io.BytesIO(several.content)) as archive:
+            contents = {name: archive.read(name) for name in archive.namelist()}
+        assert len(contents) == 3
+        for name, content in contents.items():
+            assert name.endswith(suffix) and Image.open(io.BytesIO(content)).format == kind
+            assert (b"Steps: " in content or "Steps: ".encode("utf-16-be") in content) == (not bare)
+            assert (b'"request"' in content) == (not bare)
+    assert http.get("/kept/pictures.zip", params={"ids": made[0], "as": "GIF"}).json() == {"error": "as must be one of PNG, JPEG, WEBP."}
+
+
 def test_others_pictures_are_as_if_not_there(http: httpx.Client, visitor: Page, page: Served) -> None:
     job = page.studio
     gallery = job.gallery

@@ -246,9 +246,9 @@ studio.history = ({ element, props, server }) => {
   }
 
   async function zip(wanted) {
-    const link = make("a", { href: wanted.length === 1 ? `kept/${wanted[0]}.png` : `kept/pictures.zip?ids=${wanted.join(",")}` });
-    link.download = wanted.length === 1 ? `studio-${rows.get(wanted[0]).seed}.png` : "";
-    link.click();
+    if (wanted.length === 1) return studio.download(`studio-${rows.get(wanted[0]).seed}.png`, `kept/${wanted[0]}.png`);
+    const { kind, bare } = studio.recall("download", { kind: "PNG", bare: false });
+    make("a", { href: `kept/pictures.zip?ids=${wanted.join(",")}&as=${kind}${bare ? "&bare=1" : ""}`, download: "" }).click();
   }
 
   // Takes a picture's settings up again: all of them, as one step that can be undone.
