@@ -163,7 +163,7 @@ def _environment(files: Path) -> dict[str, str]:
 
 
 def _options(layers: Layers, studio: Studio, settings: Settings) -> dict[str, Any]:
-    from studio.ui import kept, theme, web  # noqa: PLC0415
+    from studio.ui import kept, theme, web, words  # noqa: PLC0415
 
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
@@ -189,5 +189,6 @@ def _options(layers: Layers, studio: Studio, settings: Settings) -> dict[str, An
         "theme": theme.theme(),
         "css": web.style_sheet(),
         "head": web.head(),
+        "i18n": words.translations(),
         "app_kwargs": {"lifespan": lifespan, "routes": kept.routes(studio.gallery) if studio.gallery else []},
     }

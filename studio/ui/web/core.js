@@ -113,6 +113,7 @@ const studio = (() => {
     // An error whose message is a sentence for a person.
     Told: class extends Error {},
     sleep: (milliseconds) => new Promise((done) => setTimeout(done, milliseconds)),
+    words: studioWords(window.gradio_config?.i18n_translations ?? { en: {} }),
     visitor: "",
     draft: recall("draft", {}),
     recall,

@@ -68,6 +68,9 @@ studio.header = ({ element, props, server }) => {
   find("redo").addEventListener("click", studio.timeline.redo);
   studio.watch("timeline", ({ back, forward }) => { find("undo").disabled = !back; find("redo").disabled = !forward; });
   studio.timeline.add("model");
+  const language = find("language");
+  language.value = studio.words.language();
+  language.addEventListener("input", () => studio.words.choose(language.value));
   const theme = find("theme");
   const nameTheme = () => theme.setAttribute("aria-label", studio.theme() === "dark" ? "Switch to light" : "Switch to dark");
   theme.addEventListener("click", () => { studio.flipTheme(); nameTheme(); });
