@@ -33,7 +33,8 @@ _STAGE = """
   <div class="canvas">
     <div class="picture" data-part="picture">
       <div class="empty" data-part="empty">
-        <b>Your picture forms here</b><span>Press Generate<span class="keys">, or Ctrl+Enter anywhere on the page</span>.</span>
+        <b>Your picture forms here</b><span class="keys">Press Generate, or Ctrl+Enter anywhere on the page.</span>
+        <span class="no-keys">Press Generate.</span>
       </div>
       <div class="final" data-part="final" hidden></div>
       <img class="preview" data-part="preview" alt="" hidden>

@@ -27,7 +27,7 @@ _PANEL = f"""
     <div class="sheet-head">
       <img data-part="picture" alt="The picture that was given">
       <div>
-        <h2 id="recall-title" data-part="title"></h2>
+        <h2 id="recall-title" data-part="title" translate="no"></h2>
         <p class="help" data-part="from"></p>
         <p data-part="summary"></p>
       </div>

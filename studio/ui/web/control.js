@@ -207,7 +207,7 @@ studio.control = ({ element, props, server }) => {
     const names = nets?.[unit.kind].nets ?? [];
     const offered = model && !names.includes(model) ? [...names, model] : names;
     find("model-field").hidden = offered.length < 2;
-    find("model").replaceChildren(new Option("first that fits", ""), ...offered.map((name) => new Option(name, name)));
+    find("model").replaceChildren(new Option("first that fits", ""), ...offered.map((name) => Object.assign(new Option(name, name), { translate: false })));
     find("model").value = model ?? "";
   }
 

@@ -7,7 +7,7 @@ studio.guests = ({ element, server }) => {
   let state = null;
   let person = null;
 
-  const time = (seconds) => new Date(1000 * seconds).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+  const time = (seconds) => new Date(1000 * seconds).toLocaleString(studio.words.language(), { dateStyle: "medium", timeStyle: "short" });
 
   function complain(message) {
     find("problem").textContent = message;
@@ -17,7 +17,7 @@ studio.guests = ({ element, server }) => {
   function row(title, facts, action, act) {
     const item = document.createElement("li");
     const text = document.createElement("div");
-    text.append(Object.assign(document.createElement("b"), { textContent: title }), Object.assign(document.createElement("span"), { textContent: facts }));
+    text.append(Object.assign(document.createElement("b"), { textContent: title, translate: title === "Somebody" }), Object.assign(document.createElement("span"), { textContent: facts }));
     const button = Object.assign(document.createElement("button"), { type: "button", className: "small-button", textContent: action });
     button.setAttribute("aria-label", `${action} ${title}`);
     button.addEventListener("click", act);
@@ -146,9 +146,9 @@ studio.guests = ({ element, server }) => {
     if (person.role === "owner") return;
     const generate = document.getElementById("generate");
     if (person.role === "viewer" && generate) Object.assign(generate, { disabled: true, title: "You may look on here; ask the owner for an invitation as a maker." });
-    find("who").textContent = person.name;
+    Object.assign(find("who"), { textContent: person.name, translate: false });
     find("about").textContent = `You are here as a guest who ${KINDS[person.role]}.`;
-    element.querySelector("h2").textContent = person.name;
+    Object.assign(element.querySelector("h2"), { textContent: person.name, translate: false });
     find("used").textContent = person.role === "maker" ? `Of your ${person.quota} megapixel-steps an hour ${Math.round(10 * person.spent) / 10} are used.` : "";
   }
 

@@ -122,12 +122,12 @@ studio.loras = ({ element, props, server }) => {
     });
     const words = make("div", { className: "chips" });
     for (const word of row?.words ?? []) {
-      const chip = make("button", { type: "button", textContent: word, title: `Put "${word}" into the prompt` });
+      const chip = make("button", { type: "button", title: `Put "${word}" into the prompt` }, make("span", { textContent: word, translate: false }));
       chip.addEventListener("click", () => say(word));
       words.append(chip);
     }
     words.hidden = !row?.words.length;
-    node.append(make("div", { className: "title" }, picture(row), make("span", { className: "name" }, make("b", { textContent: name }), note), close));
+    node.append(make("div", { className: "title" }, picture(row), make("span", { className: "name" }, make("b", { textContent: name, translate: false }), note), close));
     node.append(reason, weight, text, apart, words);
     node.update = (use) => {
       const inPrompt = use.tag ? "in the prompt" : "";
@@ -157,7 +157,7 @@ studio.loras = ({ element, props, server }) => {
     const button = make("button", { type: "button", className: "offer" });
     const facts = make("span", { className: "facts", textContent: row.facts });
     const says = make("span", { className: row.fits && row.state !== "partly" ? "facts" : "warning", textContent: row.state === "unsure" ? "" : row.says });
-    button.append(picture(row), make("span", { className: "name" }, make("b", { textContent: row.name }), facts, says));
+    button.append(picture(row), make("span", { className: "name" }, make("b", { textContent: row.name, translate: false }), facts, says));
     // Not `disabled`, so that the reason can be reached by keyboard and screen reader.
     const closed = !row.fits || taken;
     button.setAttribute("aria-disabled", closed);

@@ -26,7 +26,7 @@ studio.presetSheets = (desk) => {
     const label = make("label", { className: "tick" }, box, make("b", { textContent: part.title }));
     if (box.checked && !mine.length) label.append(make("span", { className: "note", textContent: "nothing changes" }));
     const lines = mine.map((change) => make("div", { className: "preset-change" },
-      make("span", { textContent: change.title }), make("del", { textContent: change.old }), make("ins", { textContent: change.new })));
+      make("span", { textContent: change.title }), make("del", { textContent: change.old, translate: false }), make("ins", { textContent: change.new, translate: false })));
     box.addEventListener("input", async () => {
       looked.parts = desk.parts.map((one) => one.name).filter((name) => (name === part.name ? box.checked : looked.parts.includes(name)));
       await draw();
@@ -60,7 +60,7 @@ studio.presetSheets = (desk) => {
     if (!answer || turn !== looked) return false;
     looked.parts = answer.parts;
     find("sheet-title").textContent = `Apply ${answer.preset.name}`;
-    find("sheet-description").textContent = answer.preset.description;
+    Object.assign(find("sheet-description"), { translate: answer.preset.builtin, textContent: answer.preset.description });
     find("sheet-description").hidden = !answer.preset.description;
     find("sheet-parts").replaceChildren(...desk.parts.filter((part) => answer.preset.parts.includes(part.name)).map((part) => partNode(part, answer.changes)));
     find("findings").replaceChildren(...answer.findings.map(findingNode), ...answer.problems.map((textContent) => make("p", { className: "warning", textContent })));

@@ -17,7 +17,7 @@ studio.presets = ({ element, props, server }) => {
   const differs = () => chosen && Object.keys(chosen.values).some((field) => JSON.stringify(chosen.values[field]) !== JSON.stringify(form[field]));
 
   function draw() {
-    find("name").textContent = chosen?.name ?? "Presets";
+    Object.assign(find("name"), { translate: !chosen, textContent: chosen?.name ?? "Presets" });
     find("star").hidden = !chosen?.star;
     find("changed").hidden = !differs();
     find("pick").setAttribute("aria-label", chosen ? `Preset ${chosen.name}${chosen.star ? ", starred" : ""}${differs() ? ", changed" : ""}` : "Presets");
@@ -96,13 +96,14 @@ studio.presets = ({ element, props, server }) => {
 
   function rowNode(row) {
     const look = make("span", { className: "look" }, row.picture && covers.has(row.picture) ? make("img", { src: covers.get(row.picture), alt: "" }) : row.name.slice(0, 1).toUpperCase());
-    const words = make("span", { className: "preset-words" }, make("b", { textContent: row.name }), make("span", { textContent: row.description || row.facts }));
+    const words = make("span", { className: "preset-words" }, make("b", { textContent: row.name, translate: false }), make("span", { textContent: row.description || row.facts, translate: row.builtin || !row.description }));
     const open = make("button", { type: "button", className: "preset-open", title: row.facts }, look, words);
     open.setAttribute("aria-current", row.name === chosen?.name);
     open.addEventListener("click", () => { find("list").hidePopover(); sheets.look(row.name); });
     const node = make("div", { className: "preset-line" }, open);
     if (!row.builtin) {
       const star = make("button", { type: "button", className: "preset-star", textContent: row.star ? "★" : "☆" });
+      star.dataset.name = row.name;
       star.setAttribute("aria-label", `Star ${row.name}`);
       star.setAttribute("aria-pressed", row.star);
       star.addEventListener("click", async () => {
@@ -110,7 +111,7 @@ studio.presets = ({ element, props, server }) => {
         if (!answer) return;
         if (chosen?.name === row.name) { chosen.star = answer.preset.star; studio.keep("preset", chosen); draw(); }
         await list();
-        [...element.querySelectorAll(".preset-line .preset-star")].find((other) => other.getAttribute("aria-label") === `Star ${row.name}`)?.focus();
+        [...element.querySelectorAll(".preset-line .preset-star")].find((other) => other.dataset.name === row.name)?.focus();
       });
       node.append(star);
     }

@@ -11,6 +11,7 @@ studio.settingsFrom = ({ element, props, server }) => {
   let answer = null; // the report on it
   let check = null; // id of the run that verifies it
   let before = null; // the form's values before they were replaced
+  let undone = false; // whether those values are in the form again
 
   const make = (tag, attributes = {}, ...inside) => {
     const node = Object.assign(document.createElement(tag), attributes);
@@ -55,7 +56,7 @@ studio.settingsFrom = ({ element, props, server }) => {
   function line({ subject, value, verdict, why }) {
     const mark = make("span", { className: "mark", textContent: WORDS[verdict] });
     mark.dataset.verdict = verdict;
-    const words = make("div", {}, make("b", { textContent: value || "–" }));
+    const words = make("div", {}, make("b", { textContent: value || "–", translate: false }));
     if (why) words.append(make("small", { textContent: why }));
     return make("div", { className: "line-of" }, make("span", { className: "subject", textContent: subject }), words, mark);
   }
@@ -98,7 +99,8 @@ studio.settingsFrom = ({ element, props, server }) => {
     const again = before;
     before = structuredClone(Object.fromEntries(Object.keys(again).map((field) => [field, values[field] ?? null])));
     set(again);
-    const redone = find("undo").textContent === "Redo";
+    const redone = undone;
+    undone = !undone;
     find("undo").textContent = redone ? "Undo" : "Redo";
     tell(redone ? "The settings of the picture are in the form again." : "The form is as it was before.", true);
   }
@@ -166,7 +168,7 @@ studio.settingsFrom = ({ element, props, server }) => {
   });
   find("choose").addEventListener("click", () => find("file").click());
   find("file").addEventListener("change", () => { if (find("file").files[0]) read(find("file").files[0]); find("file").value = ""; });
-  find("restore").addEventListener("click", () => { find("undo").textContent = "Undo"; restore(); });
+  find("restore").addEventListener("click", () => { undone = false; find("undo").textContent = "Undo"; restore(); });
   find("undo").addEventListener("click", undo);
   find("told-close").addEventListener("click", () => { find("told").hidden = true; });
   find("verify").addEventListener("click", verify);

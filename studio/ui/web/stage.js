@@ -12,6 +12,7 @@ studio.stage = ({ element, props, server, watch }) => {
   let following = false;
   class Lost extends Error {}
   const proof = studio.proof({ find, server, failed: (error) => unreachable(error) });
+  let spoken = ""; // what screen readers were told last
   let answered; // number of the newest answer to Generate that was dealt with
 
   function box(width, height, columns, count) {
@@ -161,7 +162,7 @@ studio.stage = ({ element, props, server, watch }) => {
     if (view.preview) preview(view);
     if (view.phase === "stopped" && !find("preview").hidden) find("badge").textContent = view.badge;
     if (view.seed !== null) studio.know("last seed", view.seed);
-    if (find("spoken").textContent !== view.spoken) find("spoken").textContent = view.spoken;
+    if (spoken !== view.spoken) find("spoken").textContent = spoken = view.spoken;
     if (view.error) complain(view.error, view.hint);
     if (view.over) {
       live = null;

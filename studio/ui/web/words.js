@@ -28,7 +28,7 @@ const studioWords = (tables) => {
       const rows = Object.entries(tables[name] ?? {});
       const patterns = rows.filter(([key]) => key.includes("{")).map(([key, into]) => pattern(key, into));
       patterns.sort((a, b) => b.weight - a.weight);
-      return { exact: new Map(rows), patterns, seen: new Map(), dense: name === "ja" || name.startsWith("zh") };
+      return { exact: new Map(rows), patterns, seen: new Map(), dense: name === "ja" || name.startsWith("zh"), stop: { ja: "。", "zh-CN": "；" }[name] ?? "; " };
     })();
     return books[name];
   }
@@ -56,15 +56,17 @@ const studioWords = (tables) => {
   }
 
   const together = (parts, glue, pages) => {
+    if (parts.length < 2) return null;
     const found = parts.map((part) => whole(part, pages));
-    return parts.length > 1 && found.every((part) => part !== null) ? found.join(glue) : null;
+    return found.every((part) => part !== null) ? found.join(glue) : null;
   };
   const upper = (text) => text.slice(0, 1).toUpperCase() + text.slice(1);
   // Facts side by side stand on their own, so that names among them stay.
   const facts = (text, glue, pages) => {
     const parts = text.split(glue);
+    if (parts.length < 2) return null;
     const found = parts.map((part) => whole(part, pages));
-    return parts.length > 1 && found.some((part) => part !== null) ? found.map((part, i) => part ?? parts[i]).join(glue) : null;
+    return found.some((part) => part !== null) ? found.map((part, i) => part ?? parts[i]).join(glue) : null;
   };
   // A description in small letters that is shown as a sentence.
   const sentence = (text, pages) => {
@@ -80,7 +82,7 @@ const studioWords = (tables) => {
       ?? facts(text, " · ", pages)
       ?? together(text.split(/(?<=[.!?]) (?=[A-Z"])/), pages.dense ? "" : " ", pages)
       ?? sentence(text, pages)
-      ?? together(text.split(/; /), pages.dense ? "；" : "; ", pages)
+      ?? together(text.split(/; /), pages.stop, pages)
       ?? together(text.split(/: (.*)/s).slice(0, 2), pages.dense ? "：" : ": ", pages);
   }
 
