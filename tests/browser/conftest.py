@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, ViewportSize, sync_playwright
 
 from tests.served import Served, served_fake
 
@@ -53,8 +53,9 @@ def visit(browser: Browser) -> Iterator[Open]:
     """Opens an address in a new context and waits until the page can be used."""
     contexts: list[BrowserContext] = []
 
-    def open_page(address: str, *, width: int = 1440, height: int = 900, theme: str = "dark") -> Visit:
-        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme="light" if theme == "light" else "dark")
+    def open_page(address: str, *, width: int = 1440, height: int = 900, theme: str = "dark", language: str = "en-US") -> Visit:
+        look: ViewportSize = {"width": width, "height": height}
+        context = browser.new_context(viewport=look, color_scheme="light" if theme == "light" else "dark", locale=language)
         contexts.append(context)
         made = Visit(context, context.new_page())
         made.page.on("request", made.note_request)

@@ -33,7 +33,9 @@ _HEADER = f"""
     {widgets.icon(_UNDO)}</button>
   <button type="button" class="pill round" data-part="redo" aria-label="Redo a setting" title="Redo a setting (Ctrl+Shift+Z)" disabled>
     {widgets.icon(_REDO)}</button>
-  <span class="pill round" title="Language">{widgets.icon(_LETTERS)}<select data-part="language" aria-label="Language">{_LANGUAGES}</select></span>
+  <span class="pill round" title="Language">
+    {widgets.icon(_LETTERS)}<select data-part="language" aria-label="Language">{_LANGUAGES}</select>
+  </span>
   <button type="button" class="pill round" data-part="theme">{widgets.icon(_HALF)}</button>
 </header>
 <p class="failed" data-part="failed" role="alert" hidden></p>

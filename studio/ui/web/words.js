@@ -39,7 +39,7 @@ const studioWords = (tables) => {
     if (!found) return null;
     const values = {};
     for (const [i, { nested, name }] of holes.entries()) {
-      const value = nested ? whole(found[i + 1], pages) : found[i + 1];
+      const value = nested ? entry(found[i + 1], pages) : found[i + 1];
       if (value === null) return null;
       values[name] = value;
     }
