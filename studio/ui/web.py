@@ -4,7 +4,19 @@ from pathlib import Path
 
 _FOLDER = Path(__file__).parent / "web"
 _SCRIPTS = (
-    *("words.js", "core.js", "draft.js", "timeline.js", "fields.js", "header.js", "proof.js", "recall.js", "stage.js", "history.js", "compare.js"),
+    *(
+        "words.js",
+        "core.js",
+        "draft.js",
+        "timeline.js",
+        "fields.js",
+        "header.js",
+        "proof.js",
+        "recall.js",
+        "stage.js",
+        "history.js",
+        "compare.js",
+    ),
     *("control.js", "loras.js", "control_map.js", "control_picture.js", "canvas.js", "pose.js"),
     *("presets.js", "preset_sheets.js"),
     "guests.js",

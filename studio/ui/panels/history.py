@@ -202,8 +202,8 @@ _COLUMN = """
       <button type="button" class="link" data-part="toast-undo">Undo</button>
       <button type="button" class="link" data-part="toast-close" aria-label="Dismiss">×</button></div>
     <div class="chosen-card" data-part="card" hidden>
-      <div class="line"><b data-part="card-title"></b><span class="note" data-part="card-when"></span></div>
-      <p class="help" data-part="card-prompt"></p>
+      <div class="line"><b data-part="card-title"></b><span class="note" data-part="card-when" translate="no"></span></div>
+      <p class="help" data-part="card-prompt" translate="no"></p>
       <input data-part="tags" aria-label="Tags, separated by commas" placeholder="tags, separated by commas" maxlength="800">
       <div class="small-tools">
         <button type="button" data-part="star" aria-pressed="false">{star}<span>Star</span></button>

@@ -10,7 +10,7 @@ studio.compare = ({ find, one, other, told }) => {
   find("compare-pictures").style.setProperty("--aspect", left.width / left.height);
   find("compare-rows").replaceChildren(...told.differences.map((cells) => {
     const row = document.createElement("tr");
-    cells.forEach((text, index) => row.append(Object.assign(document.createElement(index ? "td" : "th"), { textContent: text })));
+    cells.forEach((text, index) => row.append(Object.assign(document.createElement(index ? "td" : "th"), { textContent: text, translate: !index })));
     return row;
   }));
   find("compare-note").textContent = told.note || (told.differences.length ? "" : "All settings are the same.");

@@ -70,7 +70,7 @@ studio.history = ({ element, props, server }) => {
     find("empty-trash").hidden = shelf !== "deleted" || !told.deleted;
     for (const [part, name, values] of [["model", "any model", told.models], ["lora", "any LoRA", told.loras]]) {
       const before = find(part).value;
-      find(part).replaceChildren(new Option(name, ""), ...values.map((value) => new Option(value, value)));
+      find(part).replaceChildren(new Option(name, ""), ...values.map((value) => Object.assign(new Option(value, value), { translate: false })));
       find(part).value = values.includes(before) ? before : "";
     }
   }
@@ -84,9 +84,9 @@ studio.history = ({ element, props, server }) => {
   const called = (row) => `${row.prompt || "Picture without a prompt"}, seed ${row.seed}`;
 
   function tile(row) {
-    const picture = make("img", { src: `kept/${row.id}.jpg`, alt: "", loading: "lazy", decoding: "async" });
+    const picture = make("img", { src: `kept/${row.id}.jpg`, alt: "", title: row.prompt, translate: false, loading: "lazy", decoding: "async" });
     picture.addEventListener("error", () => node.toggleAttribute("data-gone", true));
-    const open = make("button", { type: "button", className: "open", title: row.prompt, tabIndex: -1 }, picture);
+    const open = make("button", { type: "button", className: "open", tabIndex: -1 }, picture);
     open.setAttribute("aria-label", `Show: ${called(row)}`);
     open.addEventListener("click", safely(() => choose(row.id)));
     open.addEventListener("dblclick", () => full(row.id));
@@ -163,7 +163,7 @@ studio.history = ({ element, props, server }) => {
     }
     if (!row) return;
     find("card-title").textContent = `seed ${row.seed ?? "unknown"}`;
-    find("card-when").textContent = new Date(row.made / 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+    find("card-when").textContent = new Date(row.made / 1000).toLocaleString(studio.words.language(), { dateStyle: "medium", timeStyle: "short" });
     find("card-prompt").textContent = row.prompt;
     if (document.activeElement !== find("tags")) find("tags").value = row.tags.join(", ");
     find("star").setAttribute("aria-pressed", row.starred);
@@ -323,7 +323,7 @@ studio.history = ({ element, props, server }) => {
   find("many-none").addEventListener("click", () => [...picked].forEach((id) => pick(id, false)));
   find("many-compare").addEventListener("click", safely(() => compare(...ids().filter((id) => picked.has(id)).reverse())));
   find("many-zip").addEventListener("click", safely(() => zip(ids().filter((id) => picked.has(id)))));
-  find("many-star").addEventListener("click", safely(() => setStar([...picked], find("many-star").textContent === "Star")));
+  find("many-star").addEventListener("click", safely(() => setStar([...picked], ![...picked].every((id) => rows.get(id).starred))));
   find("many-delete").addEventListener("click", safely(() => remove(ids().filter((id) => picked.has(id)))));
   find("empty-trash").addEventListener("click", safely(async () => {
     const { count } = await ask(server.history_empty, null);

@@ -146,7 +146,7 @@ studio.presets = ({ element, props, server }) => {
       await list();
       find("search").focus();
     });
-    return make("p", { className: "preset-gone" }, make("span", { textContent: name }), back);
+    return make("p", { className: "preset-gone" }, make("span", { textContent: name, translate: false }), back);
   }
 
   let timer = 0;

@@ -71,7 +71,8 @@ const studioWords = (tables) => {
   // A description in small letters that is shown as a sentence.
   const sentence = (text, pages) => {
     if (!text.endsWith(".")) return null;
-    const found = entry(text.slice(0, 1).toLowerCase() + text.slice(1, -1), pages);
+    const inner = text.slice(0, 1).toLowerCase() + text.slice(1, -1);
+    const found = entry(inner, pages) ?? together(inner.split("; "), pages.stop, pages);
     return found === null ? null : upper(found) + (pages.dense ? "。" : ".");
   };
 
@@ -82,7 +83,7 @@ const studioWords = (tables) => {
       ?? facts(text, " · ", pages)
       ?? together(text.split(/(?<=[.!?]) (?=[A-Z"])/), pages.dense ? "" : " ", pages)
       ?? sentence(text, pages)
-      ?? together(text.split(/; /), pages.stop, pages)
+      ?? together(text.split("; "), pages.stop, pages)
       ?? together(text.split(/: (.*)/s).slice(0, 2), pages.dense ? "：" : ": ", pages);
   }
 
