@@ -54,7 +54,7 @@ def test_an_error_is_one_sentence_and_the_form_stays(page: Page) -> None:
         expect(page.locator("#prompt")).to_have_value("kept")
         expect(page.locator(field)).to_have_value(typed)
         page.get_by_role("button", name="Dismiss").click()
-        expect(page.locator("[data-part=error]")).to_be_hidden()
+        expect(page.locator("#stage [data-part=error]")).to_be_hidden()
         page.fill(field, before)
 
 
@@ -147,7 +147,7 @@ def test_every_control_has_a_name_and_focus_is_seen(page: Page) -> None:
 def test_a_phone_shows_picture_and_generate_without_overflow(slow_page: Served, visit: Open, theme: str) -> None:
     page = visit(slow_page.address, width=390, height=844, theme=theme).page
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    for part in ("[data-part=picture]", "#generate"):
+    for part in ("#stage [data-part=picture]", "#generate"):
         box = page.locator(part).bounding_box()
         assert box and box["x"] >= 0 and box["y"] >= 0 and box["x"] + box["width"] <= 390 and box["y"] + box["height"] <= 844
     page.fill("#steps", "2")
@@ -155,7 +155,7 @@ def test_a_phone_shows_picture_and_generate_without_overflow(slow_page: Served, 
     page.click("#generate")
     page.wait_for_selector('[data-phase="done"]')
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    expect(page.locator("[data-part=picture]")).to_be_in_viewport(ratio=0.95)
+    expect(page.locator("#stage [data-part=picture]")).to_be_in_viewport(ratio=0.95)
 
 
 def test_dark_and_light_are_kept(page: Page) -> None:

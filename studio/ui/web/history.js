@@ -84,7 +84,7 @@ studio.history = ({ element, props, server }) => {
   const called = (row) => `${row.prompt || "Picture without a prompt"}, seed ${row.seed}`;
 
   function tile(row) {
-    const picture = make("img", { src: `kept/${row.id}.jpg`, alt: "", title: row.prompt, translate: false, loading: "lazy", decoding: "async" });
+    const picture = make("img", { src: `kept/${row.id}.jpg`, alt: "", loading: "lazy", decoding: "async" });
     picture.addEventListener("error", () => node.toggleAttribute("data-gone", true));
     const open = make("button", { type: "button", className: "open", tabIndex: -1 }, picture);
     open.setAttribute("aria-label", `Show: ${called(row)}`);
