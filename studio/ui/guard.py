@@ -25,6 +25,8 @@ _HEADERS = (
     (b"permissions-policy", b"camera=(), microphone=(), geolocation=(), payment=(), usb=()"),
     (b"content-security-policy", _POLICY.encode()),
 )
+# No file system knows longer names, and gradio fails on them.
+LONGEST_PART = 255
 # No other address is ever to read an answer, so gradio's own permissions to do so are taken off.
 _CORS = b"access-control-"
 
@@ -59,6 +61,8 @@ class Guard:
         found = route(scope["method"], scope["path"])
         if found is None:
             return 403
+        if "\0" in scope["path"] or max(map(len, scope["path"].encode("utf-8", "replace").split(b"/"))) > LONGEST_PART:
+            return 404
         return _misshapen(scope["method"], headers, most_bytes=found.most_bytes)
 
 

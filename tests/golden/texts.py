@@ -9,6 +9,7 @@ from typing import get_args
 from studio import schedulers, weights
 from studio.presets import PARTS, SCHEMA, decode
 from studio.request import MODELS, GenerationRequest, bounds
+from studio.ui import openapi
 
 ROOT = Path(__file__).resolve().parents[2]
 RENEWED_BY = "<!-- Written by `python -m tests.golden.write`; a test compares it with the code. -->"
@@ -23,6 +24,7 @@ def texts() -> Mapping[Path, str]:
         ROOT / "docs" / "preprocessors.md": preprocessors_page(),
         ROOT / "docs" / "presets.md": presets_page(),
         ROOT / "tests" / "golden" / "request.schema.json": json.dumps(GenerationRequest.model_json_schema(), indent=2) + "\n",
+        ROOT / "tests" / "golden" / "openapi.json": json.dumps(openapi.document(), indent=2) + "\n",
     }
 
 
