@@ -1,19 +1,21 @@
 """What a plain HTTP caller of `/generate` must send: `{"data": [request]}`. Looked at before gradio, whose own refusals say nothing.
 
-The body of the two-step protocol's POST is bounded by the guard, so it is read here as a whole and handed on unchanged.
+The body of the two-step protocol's POST is bounded by the guard, so it is read here as a whole and handed on.
 """
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from studio.errors import InvalidRequest
+from studio.intake import MAX_NAME
 from studio.request import GenerationRequest
 from studio.ui import asgi
 from studio.ui.routes import CALL
 
 FILE_MARK = "gradio.FileData"
+WHOLE = tuple(name for name, field in GenerationRequest.model_fields.items() if int in (field.annotation, *get_args(field.annotation)))
 
 
 class Envelope:
@@ -28,28 +30,40 @@ class Envelope:
             await self._app(scope, receive, send)
             return
         body, whole = await asgi.read(receive)
-        if whole and (problem := complaint(body)):
-            await asgi.tell(send, 422, problem)
+        if not whole:
+            return
+        try:
+            body = checked(body)
+        except InvalidRequest as error:
+            await asgi.tell(send, 422, str(error))
         else:
-            await self._app(scope, asgi.again(body, receive), send)
+            await self._app(asgi.with_length(scope, len(body)), asgi.again(body, receive), send)
 
 
-def complaint(body: bytes) -> str:
-    """Say in one sentence what keeps a body from being a call of the endpoint; empty when nothing does."""
+def checked(body: bytes) -> bytes:
+    """Return the body of a call, whole numbers written as such: in JSON 20.0 is one, too.
+
+    Raises:
+        InvalidRequest: it is no call of the endpoint.
+    """
     try:
         sent = json.loads(body)
     except (ValueError, RecursionError):
-        return 'The body must be JSON such as {"data": [{"prompt": "a red sphere", "seed": 7}]}.'
+        raise InvalidRequest('The body must be JSON such as {"data": [{"prompt": "a red sphere", "seed": 7}]}.') from None
     data = sent.get("data") if isinstance(sent, dict) else None
-    if not isinstance(data, list) or len(data) != 1:
-        return 'The body must hold one request in a list, such as {"data": [{"prompt": "a red sphere"}]}.'
+    if not isinstance(data, list) or len(data) != 1 or not set(sent) <= {"data", "session_hash"}:
+        raise InvalidRequest('The body must hold one request in a list, such as {"data": [{"prompt": "a red sphere"}]}.')
     if _names_a_file(data[0]):
-        return f"A request holds no files, so leave out the object with _type {FILE_MARK}."
-    try:
-        GenerationRequest.parse(_without_pictures(data[0]))
-    except InvalidRequest as error:
-        return str(error)
-    return ""
+        raise InvalidRequest(f"A request holds no files, so leave out the object with _type {FILE_MARK}.")
+    request = _whole(data[0])
+    GenerationRequest.parse(_without_pictures(request))
+    return body if request is data[0] else json.dumps({**sent, "data": [request]}).encode()
+
+
+def _whole(data: Any) -> Any:
+    found = {name: value for name, value in data.items() if name in WHOLE and isinstance(value, float)} if isinstance(data, dict) else {}
+    whole = {name: int(value) for name, value in found.items() if value.is_integer()}
+    return {**data, **whole} if whole else data
 
 
 def _without_pictures(data: Any) -> Any:
@@ -57,8 +71,12 @@ def _without_pictures(data: Any) -> Any:
     units = data.get("controls") if isinstance(data, dict) else None
     if not isinstance(units, list):
         return data
-    named = [{**unit, "image": "a picture"} if isinstance(unit, dict) and isinstance(unit.get("image"), str) else unit for unit in units]
+    named = [{**unit, "image": "a picture"} if isinstance(unit, dict) and _is_long(unit.get("image")) else unit for unit in units]
     return {**data, "controls": named}
+
+
+def _is_long(image: Any) -> bool:
+    return isinstance(image, str) and len(image) > MAX_NAME
 
 
 def _names_a_file(value: Any) -> bool:

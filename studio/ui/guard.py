@@ -25,6 +25,11 @@ _HEADERS = (
     (b"permissions-policy", b"camera=(), microphone=(), geolocation=(), payment=(), usb=()"),
     (b"content-security-policy", _POLICY.encode()),
 )
+_SENTENCES = {
+    411: "The body must come with its content-length.",
+    413: "The body is larger than anything that is asked here; send smaller pictures.",
+    415: "The body must be sent as application/json.",
+}
 # No file system knows longer names, and gradio fails on them.
 LONGEST_PART = 255
 # No other address is ever to read an answer, so gradio's own permissions to do so are taken off.
@@ -43,11 +48,11 @@ class Guard:
         self.origin = ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or refuse it with an empty answer."""
+        """Pass the request on, or refuse it: with a sentence where an honest program may have gone wrong, else with nothing."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         elif status := self._refusal(scope):
-            await asgi.answer(send, status)
+            await (asgi.tell(send, status, _SENTENCES[status]) if status in _SENTENCES else asgi.answer(send, status))
         else:
             await self._app(scope, receive, _with_headers(send))
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from studio import schedulers
+from studio import schedulers, weights
 from studio.request import GenerationRequest
 from studio.settings import VERSION
 from studio.ui.routes import CALL, WITH_PICTURES
@@ -86,6 +86,7 @@ def request_schema(ref: str = "#/$defs/{model}") -> dict[str, Any]:
     """Return the JSON schema of a request as HTTP and MCP take it: pictures as text, the schedulers by name."""
     schema = GenerationRequest.model_json_schema(ref_template=ref)
     schema["properties"]["scheduler"]["enum"] = list(schedulers.TABLE)
+    schema["$defs"]["ControlUse"]["properties"]["preprocessor"]["enum"] = list(weights.TABLE)
     image = schema["$defs"]["ControlUse"]["properties"]["image"]
     image["maxLength"] = WITH_PICTURES
     image["description"] = "a picture as `data:image/png;base64,...` or plain base64, or the hash of one that you gave before"

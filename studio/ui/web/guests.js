@@ -2,7 +2,9 @@
 studio.guests = ({ element, server }) => {
   const find = (part) => element.querySelector(`[data-part="${part}"]`);
   const dialog = find("dialog");
+  // It stands in the header later, out of reach of `find`.
   const open = find("open");
+  const who = find("who");
   const KINDS = { maker: "makes pictures", viewer: "looks on", owner: "may do everything" };
   let state = null;
   let person = null;
@@ -55,7 +57,7 @@ studio.guests = ({ element, server }) => {
       const more = [whom, address && `from ${address}`, why].filter(Boolean).join(", ");
       return Object.assign(document.createElement("li"), { textContent: `${time(at)}: ${who}, ${what}${more ? ` (${more})` : ""}` });
     }));
-    find("who").textContent = shown.guests.length ? `Guests ${shown.guests.length}` : "Guests";
+    who.textContent = shown.guests.length ? `Guests ${shown.guests.length}` : "Guests";
   }
 
   async function change(call, data) {
@@ -146,7 +148,7 @@ studio.guests = ({ element, server }) => {
     if (person.role === "owner") return;
     const generate = document.getElementById("generate");
     if (person.role === "viewer" && generate) Object.assign(generate, { disabled: true, title: "You may look on here; ask the owner for an invitation as a maker." });
-    Object.assign(find("who"), { textContent: person.name, translate: false });
+    Object.assign(who, { textContent: person.name, translate: false });
     find("about").textContent = `You are here as a guest who ${KINDS[person.role]}.`;
     Object.assign(element.querySelector("h2"), { textContent: person.name, translate: false });
     find("used").textContent = person.role === "maker" ? `Of your ${person.quota} megapixel-steps an hour ${Math.round(10 * person.spent) / 10} are used.` : "";

@@ -1,0 +1,142 @@
+"""Guests in a real Chromium: the owner's link, an invitation, a guest who generates, is seen, and is cut off."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.browser.conftest import ready
+from tests.closed import Closed, closed_fake
+
+pytestmark = pytest.mark.browser
+Enter = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Closed]:
+    with closed_fake(tmp_path_factory.mktemp("closed"), step_seconds=0.15) as closed:
+        yield closed
+
+
+@pytest.fixture
+def enter(browser: Browser) -> Iterator[Enter]:
+    """Opens a link in a context of its own."""
+    contexts: list[BrowserContext] = []
+
+    def open_link(link: str, *, width: int = 1440, theme: str = "dark") -> Page:
+        scheme = "light" if theme == "light" else "dark"
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+        contexts.append(context)
+        page = context.new_page()
+        page.goto(link)
+        return page
+
+    yield open_link
+    for context in contexts:
+        context.close()
+
+
+def owner(closed: Closed, enter: Enter) -> Page:
+    page = enter(closed.server.links()[0])
+    ready(page)
+    page.wait_for_selector(".pill[data-part=open]:not([hidden])")
+    return page
+
+
+def invite(page: Page, name: str, *, role: str = "maker") -> str:
+    """Make an invitation on the page and return its link."""
+    page.click(".pill[data-part=open]")
+    form = page.locator(".guests [data-part=invite]")
+    form.locator("[name=name]").fill(name)
+    form.locator("[name=role]").select_option(role)
+    form.get_by_role("button", name="Make a link").click()
+    page.wait_for_selector(".guests [data-part=made]:not([hidden])")
+    return page.locator(".guests [data-part=secret]").input_value()
+
+
+def test_invited_joined_generated_cut_off(closed: Closed, enter: Enter) -> None:
+    mine = owner(closed, enter)
+    # The secret is gone from the address, and scripts cannot read the cookie.
+    assert mine.url == f"{closed.address}/"
+    assert mine.evaluate("document.cookie") == ""
+    link = invite(mine, "Ann")
+    assert link.startswith(f"{closed.address}/#join_")
+    asked: list[str] = []
+    guest = enter("about:blank")
+    guest.on("request", lambda request: asked.append(f"{request.url} {request.headers.get('referer', '')}"))
+    guest.goto(link)
+    expect(guest.get_by_role("heading", name="You are invited")).to_be_visible()
+    assert guest.url == f"{closed.address}/"
+    guest.get_by_label("Your name").fill("Ann the guest")
+    guest.get_by_role("button", name="Come in").click()
+    ready(guest)
+    assert not [each for each in asked if "join_" in each]
+    guest.fill("#steps", "30")
+    guest.click("#generate")
+    guest.wait_for_selector('[data-phase="running"]')
+    mine.locator(".guests [data-part=close]").click()
+    mine.click(".pill[data-part=open]")
+    expect(mine.locator(".guests [data-part=guests]")).to_contain_text("Ann the guest")
+    mine.get_by_role("button", name="Cut off Ann the guest").click()
+    expect(mine.locator(".guests [data-part=guests]")).to_contain_text("Nobody")
+    # The guest's page notices by itself, and the run has ended.
+    expect(guest.get_by_role("heading", name="Your invitation has ended")).to_be_visible(timeout=15_000)
+    assert all(job.state().terminal for job in closed.studio._jobs.values())
+    mine.locator(".guests [data-part=log-section] summary").click()
+    expect(mine.locator(".guests [data-part=log]")).to_contain_text("cut off (Ann the guest)")
+
+
+def test_a_guest_makes_a_picture_and_signs_out(closed: Closed, enter: Enter) -> None:
+    guest = enter(f"{closed.address}/#{closed.access.invite('maker', name='Bob')[1]}")
+    guest.get_by_role("button", name="Come in").click()
+    ready(guest)
+    guest.fill("#steps", "2")
+    guest.click("#generate")
+    guest.wait_for_selector('[data-phase="done"]')
+    guest.get_by_role("button", name="Bob").click()
+    expect(guest.locator(".guests [data-part=used]")).to_contain_text("megapixel-steps an hour")
+    expect(guest.locator(".guests [data-part=owner]")).to_be_hidden()
+    guest.get_by_role("button", name="Sign out").click()
+    expect(guest.get_by_role("heading", name="You need an invitation")).to_be_visible()
+    guest.reload()
+    expect(guest.get_by_role("heading", name="You need an invitation")).to_be_visible()
+
+
+def test_who_looks_on_sees_what_the_owner_shares(closed: Closed, enter: Enter) -> None:
+    viewer = enter(f"{closed.address}/#{closed.access.invite('viewer', name='Eve')[1]}")
+    viewer.get_by_role("button", name="Come in").click()
+    ready(viewer)
+    expect(viewer.locator("#generate")).to_be_disabled()
+    mine = owner(closed, enter)
+    mine.click(".pill[data-part=open]")
+    mine.locator(".guests [data-part=sharing]").check()
+    mine.locator(".guests [data-part=close]").click()
+    mine.fill("#steps", "10")
+    mine.click("#generate")
+    mine.wait_for_selector('[data-phase="done"]')
+    viewer.wait_for_selector('[data-phase="done"] [data-part=final] img', timeout=20_000)
+
+
+def test_a_wrong_link_says_so(closed: Closed, enter: Enter) -> None:
+    page = enter(closed.address)
+    page.get_by_label("Invitation link").fill("https://example.org/")
+    page.get_by_role("button", name="Come in").click()
+    expect(page.get_by_role("alert")).to_contain_text("That is no invitation link")
+    page.get_by_label("Invitation link").fill(f"{closed.address}/#join_nothing")
+    page.get_by_role("button", name="Come in").click()
+    page.get_by_role("button", name="Come in").click()
+    expect(page.get_by_role("alert")).to_contain_text("not, or no longer, an invitation")
+
+
+def test_dropping_everyone_takes_two_clicks(closed: Closed, enter: Enter) -> None:
+    guest = enter(f"{closed.address}/#{closed.access.invite('maker', name='Zoe')[1]}")
+    guest.get_by_role("button", name="Come in").click()
+    ready(guest)
+    mine = owner(closed, enter)
+    mine.click(".pill[data-part=open]")
+    mine.get_by_role("button", name="Drop everyone").click()
+    mine.get_by_role("button", name="Press again to drop everyone").click()
+    expect(mine.locator(".guests [data-part=guests]")).to_contain_text("Nobody")
+    expect(guest.get_by_role("heading", name="Your invitation has ended")).to_be_visible(timeout=15_000)
+    mine.reload()
+    ready(mine)
