@@ -26,7 +26,16 @@ GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "access.md"
 Seen = Mapping[tuple[str, str, str], int]
 """(path's pattern, method, person): status."""
 # The studio's own addresses are no routes of gradio's application.
-OWN = ("/studio/enter", "/studio/leave", "/openapi.json", "/mcp", "/nothing", "/gradio_api/nothing")
+OWN = (
+    "/studio/enter",
+    "/studio/leave",
+    "/openapi.json",
+    "/mcp",
+    "/kept/0123456789abcdef.png",
+    "/kept/pictures.zip",
+    "/nothing",
+    "/gradio_api/nothing",
+)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ READ, WRITE = ("GET", "HEAD"), ("POST",)
 OPEN = (
     (r"/|/config|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/openapi\.json", READ, "viewer"),
     (r"/(assets|static|svelte)/\{path:path\}|/gradio_api/(info|theme\.css|startup-events)", READ, "viewer"),
+    (r"/kept/[0-9a-f]{16}\.png|/kept/pictures\.zip", READ, "viewer"),
     (r"/gradio_api/queue/data|/gradio_api/heartbeat/\{session_hash\}", ("GET",), "viewer"),
     (r"/gradio_api/(cancel|reset)", WRITE, "viewer"),
     (r"/gradio_api/(component_server/?|run/\{api_name\}|queue/join)", WRITE, "named"),
