@@ -58,7 +58,9 @@ def test_invited_joined_generated_cut_off(closed: Closed, enter: Enter) -> None:
     mine = owner(closed, enter)
     # The secret is gone from the address, and scripts cannot read the cookie.
     assert mine.url == f"{closed.address}/"
-    assert mine.evaluate("document.cookie") == ""
+    kept = mine.context.cookies()
+    assert [each["httpOnly"] for each in kept if each["name"] == f"studio-{closed.address.rsplit(':', 1)[1]}"] == [True]
+    assert "studio-1" not in mine.evaluate("document.cookie") and "studio-2" not in mine.evaluate("document.cookie")
     link = invite(mine, "Ann")
     assert link.startswith(f"{closed.address}/#join_")
     asked: list[str] = []

@@ -1,0 +1,77 @@
+"""The Model Context Protocol, as a client of its own library speaks it: one tool, behind the same door, with the same sentences."""
+
+import asyncio
+import base64
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from mcp import ClientSession
+from mcp.client.streamable_http import streamablehttp_client
+from mcp.types import ImageContent, TextContent
+from PIL import Image
+
+from studio import read_metadata
+from studio.access import Quota
+from tests.closed import Closed, closed_fake
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Closed]:
+    with closed_fake(tmp_path_factory.mktemp("mcp"), step_seconds=0.05, mcp=True) as closed:
+        yield closed
+
+
+def talk(
+    closed: Closed, *calls: dict[str, Any], role: str = "maker", quota: Quota | None = None
+) -> tuple[list[Any], list[Any], list[float]]:
+    """Return the tools, the answers and the steps that were told on the way."""
+    _, secret = closed.access.make_token("maker", name="mcp", quota=quota)
+    told: list[float] = []
+
+    async def heard(progress: float, total: float | None, message: str | None) -> None:
+        told.append(progress)
+
+    async def run() -> tuple[list[Any], list[Any]]:
+        headers = {"Authorization": f"Bearer {secret}"}
+        async with (
+            streamablehttp_client(f"{closed.address}/mcp", headers=headers) as (read, write, _),
+            ClientSession(read, write) as session,
+        ):
+            await session.initialize()
+            tools = (await session.list_tools()).tools
+            return tools, [await session.call_tool("generate", call, progress_callback=heard) for call in calls]
+
+    return *asyncio.run(run()), told
+
+
+def test_a_picture_comes_with_its_request_and_progress(closed: Closed, tmp_path: Path) -> None:
+    tools, (answer,), told = talk(closed, {"prompt": "a red sphere", "seed": 7, "steps": 20})
+    assert [tool.name for tool in tools] == ["generate"]
+    assert tools[0].inputSchema["properties"]["steps"]["maximum"] == 150
+    text, picture = answer.content
+    assert isinstance(text, TextContent) and '"seed": 7' in text.text and not answer.isError
+    assert isinstance(picture, ImageContent)
+    (tmp_path / "out.png").write_bytes(base64.b64decode(picture.data))
+    assert read_metadata(tmp_path / "out.png").prompt == "a red sphere"
+    assert Image.open(io.BytesIO(base64.b64decode(picture.data))).size == (256, 256)
+    assert told and told == sorted(told)
+
+
+def test_bad_input_and_a_spent_quota_are_one_sentence(closed: Closed) -> None:
+    _, answers, _ = talk(closed, {"steps": 0}, {"steps": 4}, {"steps": 4}, quota=Quota(per_hour=0.3))
+    assert [answer.isError for answer in answers] == [True, False, True]
+    assert answers[0].content[0].text == "steps must be a whole number from 1 to 150, not 0."
+    assert "are used up" in answers[2].content[0].text
+
+
+def test_it_is_behind_the_same_door(closed: Closed) -> None:
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    accept = {"accept": "application/json, text/event-stream"}
+    assert httpx.post(f"{closed.address}/mcp", json=body, headers=accept).status_code == 401
+    viewer = closed.access.make_token("viewer", name="eye")[1]
+    assert httpx.post(f"{closed.address}/mcp", json=body, headers=accept | {"authorization": f"Bearer {viewer}"}).status_code == 403
+    assert httpx.post(f"{closed.address}/mcp", json=body, headers=accept | {"origin": "https://evil.example"}).status_code == 403
