@@ -203,3 +203,15 @@ def test_a_picture_file_steers_the_run(tmp_path: Path, capsys: pytest.CaptureFix
     ):
         assert steered(image) == 1
         assert capsys.readouterr().err.startswith(told)
+
+
+def test_what_the_command_line_makes_is_in_the_history(tmp_path: Path) -> None:
+    assert generate(tmp_path, "kept", "--seed", "7", "--steps", "1", "--batch-size", "2", "--out", str(tmp_path / "out.png")) == 0
+    kept = sorted((tmp_path / "data" / "pictures").rglob("*.png"))
+    assert [read_metadata(path).seed for path in kept] == [7, 8]
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "x", "nan", "1e9", "0.0"])
+def test_a_limit_that_is_none_is_one_sentence(limit: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["generate", "x", "--history-limit", limit]) == 2
+    assert capsys.readouterr().err.startswith("--history-limit must be a number of gigabytes above 0 such as 20 or 0.5, not ")
