@@ -286,6 +286,7 @@ studio.stage = ({ element, props, server, watch }) => {
     const columns = Math.ceil(Math.sqrt(rows.length));
     look({ job: null, columns, units: [], pictures: rows, prompt: row.prompt, width: row.width, height: row.height }, rows.indexOf(row));
     complain("", "");
+    find("picture").scrollIntoView({ block: "nearest" });
   });
   find("use-as").addEventListener("beforetoggle", () => {
     const { left, top } = find("use-as-button").getBoundingClientRect();
