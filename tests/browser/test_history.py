@@ -199,7 +199,7 @@ def test_on_a_phone_it_stands_below_and_nothing_is_cut(kept: Served, visit: Open
     page = visit(kept.address, width=390, height=844, theme=theme).page
     page.wait_for_selector(".tile")
     page.locator(".tile .open").first.click()
-    expect(page.locator("[data-part=picture]")).to_be_in_viewport(ratio=0.95)
+    expect(page.locator("#stage [data-part=picture]")).to_be_in_viewport(ratio=0.95)
     page.locator(".tile .open").first.scroll_into_view_if_needed()
     expect(page.locator("[data-part=card]")).to_be_in_viewport()
     page.click("[data-part=search-open]")
