@@ -22,6 +22,8 @@ from tests.lora_files import write_lora
 from tests.tiny import make_tiny_controlnet, make_tiny_model
 
 RECIPES = 200
+# Those of KDPM2 take a second to be made, whatever the steps.
+SCHEDULERS = [name for name, row in TABLE.items() if not row.unavailable() and not row.class_name.startswith("KDPM2")]
 WORDS = [
     "a",
     "red",
@@ -89,8 +91,8 @@ def recipe(chance: random.Random) -> tuple[GenerationRequest, dict[str, Image.Im
     request = GenerationRequest(
         prompt=" ".join(chance.choices(WORDS, k=chance.randrange(0, 9))),
         negative_prompt=" ".join(chance.choices(WORDS, k=chance.randrange(0, 3))),
-        scheduler=chance.choice([name for name, row in TABLE.items() if not row.unavailable()]),
-        steps=chance.choice((1, 2, 3)),
+        scheduler=chance.choice(SCHEDULERS),
+        steps=chance.choice((1, 2)),
         guidance_scale=chance.choice((1.0, chance.uniform(1, 12))),
         seed=chance.randrange(-1, 2**32),
         width=chance.choice((None, 64, 72)),

@@ -125,7 +125,7 @@ def test_names_with_signs_stay_one_value(name: str) -> None:
         assert {"Steps": "20", "Seed": "5", "Version": "Studio 0.1.0"}.items() <= told.pairs.items()
 
 
-@settings(max_examples=400, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=250, suppress_health_check=list(HealthCheck), deadline=None)
 @given(request=requests)
 def test_the_line_of_any_request_is_read_alike_by_both(request: GenerationRequest) -> None:
     made = Record(request, None)

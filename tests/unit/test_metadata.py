@@ -47,7 +47,7 @@ def test_a_request_is_the_same_in_every_format_and_over_http(request: Generation
     assert GenerationRequest.parse(lifted) == request and not pictures
 
 
-@settings(max_examples=200, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=100, suppress_health_check=list(HealthCheck), deadline=None)
 @given(request=requests)
 def test_pictures_of_the_first_schema_are_still_read(request: GenerationRequest) -> None:
     text = json.dumps({"schema": 1, "request": request.model_dump()})
