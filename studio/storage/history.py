@@ -64,7 +64,7 @@ class DiskHistory:
         self._on_way: set[str] = set()
         self._unkept: list[_Noted] = []
         self._newest = 0
-        self._base = Base(data_dir / "history.db", replaced=lambda: self._ask(self._mend))
+        self._base = Base(data_dir / "history.db", replaced=lambda: self._ask(self._begin))
         self._writing_note = ""
         self._purged_at = self._size = 0
         self._thread = threading.Thread(target=self._write_all, name="studio-history", daemon=True)
@@ -143,6 +143,10 @@ class DiskHistory:
             self._write_or_say(each)
         if not self._unkept:
             self._writing_note = ""
+        try:
+            self._keep_house()
+        except StudioError:
+            log.warning("what is to be removed from the history stays until the next picture", exc_info=True)
         with self._changed:
             self._on_way.discard(one.id)
             self._changed.notify_all()
@@ -150,7 +154,6 @@ class DiskHistory:
     def _write_or_say(self, one: _Noted) -> None:
         try:
             self._write(one)
-            self._keep_house()
         except StudioError as error:
             self._unkept = [*self._unkept, one][-_UNKEPT:]
             count = len(self._unkept)
