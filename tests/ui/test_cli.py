@@ -1,6 +1,7 @@
 """The command line on the fake engine, as a person runs it: exit codes, sentences, files."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -10,12 +11,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 from PIL import Image
 
 from studio import GenerationRequest, StudioError, read_metadata, schedulers, verify
+from studio.app import access
 from studio.cli import generate_parser, main
 from studio.metadata.containers import read as carried
+from studio.settings import Settings
+from studio.ui.serve import free_port
+from tests.served import first_port
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, str(ROOT / "launch.py"), "--here"]
@@ -215,3 +221,44 @@ def test_what_the_command_line_makes_is_in_the_history(tmp_path: Path) -> None:
 def test_a_limit_that_is_none_is_one_sentence(limit: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["generate", "x", "--history-limit", limit]) == 2
     assert capsys.readouterr().err.startswith("--history-limit must be a number of gigabytes above 0 such as 20 or 0.5, not ")
+
+
+def test_tokens_are_made_listed_and_revoked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["token", "--data-dir", str(tmp_path)]
+    assert main([*command, "make", "notebook", "--role", "viewer", "--days", "2"]) == 0
+    first, secret = capsys.readouterr().out.strip().splitlines()
+    identity = first.split(",")[0]
+    person = access(Settings(data_dir=tmp_path)).by_token(secret)
+    assert person and (person.id, person.role, person.name) == (identity, "viewer", "notebook")
+    assert main([*command, "list"]) == 0
+    listed = capsys.readouterr().out
+    assert "notebook" in listed and identity in listed and secret not in listed
+    assert main([*command, "revoke", identity]) == 0
+    assert access(Settings(data_dir=tmp_path)).by_token(secret) is None
+
+
+@pytest.mark.parametrize(
+    "words", ["", "make", "make a --days x", "make a --days -1", "make a --role king", "make a --waiting 99", "revoke nothing", "burn"]
+)
+def test_a_token_command_that_makes_no_sense_is_one_sentence(words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["token", "--data-dir", str(tmp_path), *words.split()]) in (1, 2)
+    told = capsys.readouterr()
+    assert told.err.count("\n") == 1 and "Traceback" not in told.err
+
+
+def test_share_without_a_tunnel_goes_on_closed(tmp_path: Path) -> None:
+    """The whole command, in a process of its own, where no address outside of this machine can be reached."""
+    nowhere = dict.fromkeys(("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:9")
+    environment = {**os.environ, **nowhere, "NO_PROXY": "127.0.0.1,localhost", "HOME": str(tmp_path), "HF_HOME": str(tmp_path)}
+    port = str(free_port("127.0.0.1", first_port() + 500))
+    command = [sys.executable, "-m", "studio", "--engine", "fake", "--share", "--data-dir", str(tmp_path), "--port", port]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as ran:
+        assert ran.stdout
+        lines: list[str] = []
+        while not any("goes on without" in line for line in lines):
+            lines.append(ran.stdout.readline())
+            assert lines[-1], lines
+        assert httpx.get(f"http://127.0.0.1:{port}/", trust_env=False).status_code == 401
+        ran.send_signal(signal.SIGINT)
+        ran.wait(30)
+    assert any("/#own_" in line for line in lines) and not any("Traceback" in line for line in lines)
