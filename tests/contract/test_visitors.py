@@ -4,6 +4,7 @@ import base64
 import gc
 import re
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from studio.access import Quota
 from studio.app import build
 from studio.settings import Settings
 from studio.ui.render import data_uri
+from studio.worker import REST_AFTER
 from tests.closed import Closed, closed_studio
 from tests.ui.browserless import Page
 
@@ -69,6 +71,7 @@ def test_fifty_at_once_get_their_own_and_only_that(closed: Closed, tmp_path: Pat
     call(closed, 998, tmp_path / "first")  # loads the model
     before = memory()
     made, views = crowd(closed, tmp_path)
+    after = memory()
     assert sorted(made) == list(range(VISITORS))
     owners: Counter[str] = Counter()
     for number, (answer, outputs) in made.items():
@@ -85,7 +88,8 @@ def test_fifty_at_once_get_their_own_and_only_that(closed: Closed, tmp_path: Pat
         file.write_bytes(base64.b64decode(seen[-1][1]))
         assert read_metadata(file).prompt == prompt_of(1000 + number)
     assert_previews_are_their_own(closed, views)
-    assert memory() - before < 120 * MEGABYTE
+    # The fifty clients are in this process, too.
+    assert (after - before) / MEGABYTE < 100
 
 
 def crowd(closed: Closed, folder: Path) -> tuple[dict[int, Any], dict[int, list[tuple[str, Any]]]]:
@@ -125,5 +129,7 @@ def assert_previews_are_their_own(closed: Closed, views: dict[int, list[tuple[st
 
 
 def memory() -> int:
+    """Return the bytes in use once the engine rests, which is when it hands back what runs have freed."""
+    time.sleep(REST_AFTER + 1)
     gc.collect()
     return psutil.Process().memory_info().rss
