@@ -25,7 +25,7 @@ WATCH = """() => {
     const shows = (!preview.hidden && preview.complete && preview.naturalWidth > 0) || (!final.hidden && final.childElementCount > 0);
     if (had && !shows) window.gaps += 1;
     had = had || shows;
-    const box = document.querySelector('[data-part=picture]').getBoundingClientRect();
+    const box = document.querySelector('#stage [data-part=picture]').getBoundingClientRect();
     if (had) window.boxes.add(`${box.width} ${box.height}`);
     requestAnimationFrame(look);
   };

@@ -84,10 +84,10 @@ def test_a_picture_of_ours_comes_back_whole_and_is_verified(slow_page: Served, v
     values = {"prompt": "a blue cube on snow", "steps": "4", "seed": "77"}
     for field, value in values.items():
         expect(page.locator(f"#{field}")).to_have_value(value)
-    page.click("[data-part=undo]")
+    page.click("#recall [data-part=undo]")
     for field, value in {"prompt": "something else", "steps": "9", "seed": "5"}.items():
         expect(page.locator(f"#{field}")).to_have_value(value)
-    page.click("[data-part=undo]")
+    page.click("#recall [data-part=undo]")
     for field, value in values.items():
         expect(page.locator(f"#{field}")).to_have_value(value)
     clean(visited)

@@ -86,7 +86,7 @@ studio.history = ({ element, props, server }) => {
   function tile(row) {
     const picture = make("img", { src: `kept/${row.id}.jpg`, alt: "", loading: "lazy", decoding: "async" });
     picture.addEventListener("error", () => node.toggleAttribute("data-gone", true));
-    const open = make("button", { type: "button", className: "open", tabIndex: -1 }, picture);
+    const open = make("button", { type: "button", className: "open", tabIndex: -1 }, make("span", { title: row.prompt, translate: false }, picture));
     open.setAttribute("aria-label", `Show: ${called(row)}`);
     open.addEventListener("click", safely(() => choose(row.id)));
     open.addEventListener("dblclick", () => full(row.id));
