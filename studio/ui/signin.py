@@ -2,11 +2,12 @@
 
 import base64
 import hashlib
+import json
 from functools import cache
 
 from starlette.types import Send
 
-from studio.ui import asgi, web
+from studio.ui import asgi, web, words
 
 
 async def show(send: Send, *, again: bool) -> None:
@@ -18,7 +19,7 @@ async def show(send: Send, *, again: bool) -> None:
 
 @cache
 def _page(again: bool) -> tuple[bytes, str]:
-    style, script = web.text("signin.css"), web.text("signin.js")
+    style, script = web.text("signin.css"), _script()
     page = web.text("signin.html")
     for name, value in (("icon", web.ICON), ("style", style), ("script", script), ("again", "yes" if again else "")):
         page = page.replace("{" + name + "}", value)
@@ -27,6 +28,11 @@ def _page(again: bool) -> tuple[bytes, str]:
         "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
     )
     return page.encode(), policy
+
+
+def _script() -> str:
+    spoken = json.dumps(words.tables("signin"), ensure_ascii=False).replace("</", "<\\/")
+    return f"{web.text('words.js')}\nstudioWords({spoken});\n{web.text('signin.js')}"
 
 
 def _hash(text: str) -> str:

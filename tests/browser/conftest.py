@@ -7,7 +7,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, ViewportSize, sync_playwright
 
-from tests.served import Served, served_fake
+from studio.app import build
+from studio.settings import Settings
+from tests.served import Served, served, served_fake
 
 FLAGS = "no-sandbox disable-background-networking disable-component-update disable-sync no-first-run disable-gpu"
 QUIET = [f"--{flag}" for flag in FLAGS.split()]
@@ -45,6 +47,14 @@ def browser(browser_path: str) -> Iterator[Browser]:
 def slow_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The page over a fake engine that takes its time, as a model does."""
     with served_fake(tmp_path_factory.mktemp("studio"), step_seconds=0.15) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def kept_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The page over the fake engine with everything else on a disk."""
+    settings = Settings(data_dir=tmp_path_factory.mktemp("studio"), engine="fake")
+    with served(build(settings), settings) as page:
         yield page
 
 

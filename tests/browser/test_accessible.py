@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from studio.app import build
-from studio.settings import Settings
 from tests.browser.conftest import Open
-from tests.served import Served, served
+from tests.served import Served
 
 pytestmark = pytest.mark.browser
 
@@ -41,14 +39,6 @@ STEP = """() => {
     column: column?.id ?? "", left, right, top: top + scrolled, bottom: bottom + scrolled, ringed,
   };
 }"""
-
-
-@pytest.fixture(scope="module")
-def kept_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The page over the fake engine with everything else on a disk."""
-    settings = Settings(data_dir=tmp_path_factory.mktemp("studio"), engine="fake")
-    with served(build(settings), settings) as page:
-        yield page
 
 
 def nameless(page: Page) -> list[str]:

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from studio import __version__, schedulers
 from studio.ui.examples import EXAMPLES
 from tests.browser.conftest import Open, ready
+from tests.closed import closed_fake
 from tests.served import Served
 
 pytestmark = pytest.mark.browser
@@ -201,13 +202,55 @@ def walk(page: Page, folder: Path) -> None:
     page.fill("#steps", "999")
     page.click("#generate")
     page.wait_for_selector("#stage [data-part=error]:not([hidden])")
+    walk_history(page)
+    page.locator("header [data-part=open]").click()
+    page.wait_for_selector(".guests dialog[open]")
+    page.keyboard.press("Escape")
 
 
-def test_every_text_of_the_page_has_an_entry(slow_page: Served, visit: Open, tmp_path: Path) -> None:
-    page = visit(slow_page.address).page
+def walk_history(page: Page) -> None:
+    """Look at what was kept, compare, throw away and bring back."""
+    page.click("[data-part=search-open]")
+    page.wait_for_function("document.querySelectorAll('.tile').length > 0")
+    tiles = page.locator(".tile")
+    tiles.first.locator(".open").click()
+    page.click("#history [data-part=full]")
+    page.keyboard.press("Escape")
+    tiles.first.locator("input").check()
+    if tiles.count() > 1:
+        tiles.nth(1).locator("input").check()
+        page.click("[data-part=many-compare]")
+        page.wait_for_selector(".compare[open]")
+        page.keyboard.press("Escape")
+    page.click("[data-part=many-delete]")
+    page.wait_for_selector("[data-part=toast]:not([hidden])")
+    page.click("[data-part=toast-undo]")
+    page.wait_for_selector(".tile")
+
+
+def test_every_text_of_the_page_has_an_entry(kept_page: Served, visit: Open, tmp_path: Path) -> None:
+    page = visit(kept_page.address).page
     listen_to(page)
     walk(page, tmp_path)
     assert page.evaluate("heard.size") > 400
     for language in LANGUAGES:
         missing = untranslated(page, language)
         assert not missing, "\n".join(sorted(missing))
+
+
+def test_strangers_are_asked_in_their_language(browser: Browser, tmp_path: Path) -> None:
+    with closed_fake(tmp_path) as closed:
+        page = browser.new_context(locale="de-DE").new_page()
+        page.goto(closed.address)
+        expect(page.locator("h1").first).to_have_text("Eine Einladung ist nötig")
+        expect(page.locator("[data-part=text]")).to_contain_text("Den zugesandten Link öffnen oder hier einfügen.")
+        assert page.title() == "Studio: Anmelden"
+        page.fill("input[name=link]", "https://example.org/")
+        page.get_by_role("button", name="Eintreten").click()
+        expect(page.get_by_role("alert")).to_have_text("Das ist kein Einladungslink; er endet auf #join_ und ein langes Wort.")
+        page.fill("input[name=link]", f"{closed.address}/#join_{'x' * 43}")
+        page.get_by_role("button", name="Eintreten").click()
+        page.fill("input[name=name]", "Ann")
+        page.get_by_role("button", name="Eintreten").click()
+        expect(page.get_by_role("alert")).to_have_text("Dieser Link ist keine Einladung oder nicht mehr gültig; um einen neuen bitten.")
+        page.context.close()

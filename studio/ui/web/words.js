@@ -88,7 +88,8 @@ const studioWords = (tables) => {
   }
 
   function translate(text, into = language) {
-    const inner = text.trim();
+    // A line break and the indentation after it come from a template.
+    const inner = text.trim().replace(/\n\s+/g, " ");
     if (into === "en" || !inner || inner.length > LONGEST) return null;
     const pages = book(into);
     if (!pages.seen.has(inner)) {
@@ -97,7 +98,7 @@ const studioWords = (tables) => {
       pages.seen.set(inner, whole(inner, pages));
     }
     const found = pages.seen.get(inner);
-    return found === null || inner === text ? found : text.replace(inner, () => found);
+    return found === null || inner === text ? found : text.replace(text.trim(), () => found);
   }
 
   // ---- the page ----
