@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -109,7 +110,7 @@ def test_tab_goes_as_one_reads_and_shows_where_it_is(kept_page: Served, visit: O
     page.click("#generate")
     page.wait_for_selector('[data-phase="done"]', timeout=60_000)
     page.evaluate("document.activeElement.blur(); document.querySelector('h1').tabIndex = -1; document.querySelector('h1').focus()")
-    steps = []
+    steps: list[dict[str, Any]] = []
     while len(steps) < 150:
         page.keyboard.press("Tab")
         steps.append(page.evaluate(STEP))

@@ -144,10 +144,11 @@ def test_an_error_is_told_in_the_readers_language(slow_page: Served, visit: Open
 def test_a_sentence_is_never_half_translated(slow_page: Served, visit: Open) -> None:
     page = visit(slow_page.address, language="de-DE").page
     said = page.evaluate(
-        """() => ["Save", "Save. This one nobody knows.", "Colour must be a whole number from 1 to 9, not 10.", "Save; nobody knows this",
+        """() => ["Save", "Save. This one nobody knows.", "Colour must be a whole number from 1 to 9, not 10.",
+          "Save; nobody knows this", "2 pictures, 1 MB. Nobody knows.",
           "DPM++ 2M Karras · 20 · seed 7"].map((text) => studio.words.translate(text))"""
     )
-    assert said == ["Sichern", None, None, None, "DPM++ 2M Karras · 20 · Seed 7"]
+    assert said == ["Sichern", None, None, None, None, "DPM++ 2M Karras · 20 · Seed 7"]
 
 
 def test_what_a_person_wrote_stays(slow_page: Served, visit: Open) -> None:

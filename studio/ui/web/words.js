@@ -12,6 +12,7 @@ const studioWords = (tables) => {
 
   // ---- from an English text to another language ----
   const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+  const SENTENCES = /(?<=[.!?]) (?=[A-Z"])/;
   const HOLE = /\{(=?)(\w+)\}/g;
   const NUMBER = "([-+−]?[\\d][\\d.,]*)";
 
@@ -40,6 +41,8 @@ const studioWords = (tables) => {
     const values = {};
     for (const [i, { nested, name }] of holes.entries()) {
       const value = nested ? entry(found[i + 1], pages) : found[i + 1];
+      // What a sentence has inside is no further sentence, which would stay English.
+      if (last.endsWith(".") && SENTENCES.test(value)) return null;
       if (value === null) return null;
       values[name] = value;
     }
@@ -81,7 +84,7 @@ const studioWords = (tables) => {
     return entry(text, pages)
       ?? facts(text, "\n", pages)
       ?? facts(text, " · ", pages)
-      ?? together(text.split(/(?<=[.!?]) (?=[A-Z"])/), pages.dense ? "" : " ", pages)
+      ?? together(text.split(SENTENCES), pages.dense ? "" : " ", pages)
       ?? sentence(text, pages)
       ?? together(text.split("; "), pages.stop, pages)
       ?? together(text.split(/: (.*)/s).slice(0, 2), pages.dense ? "：" : ": ", pages);
