@@ -10,7 +10,8 @@ studio.timeline = (() => {
   let puttingBack = false;
 
   // A section stands for its fields, which follow from it.
-  const own = () => [...fields].filter((field) => field !== "controls" || !sections.has("control"));
+  // In the same order each time, whichever widget came up first.
+  const own = () => [...fields].filter((field) => field !== "controls" || !sections.has("control")).sort();
   const take = () => ({
     fields: structuredClone(Object.fromEntries(own().map((field) => [field, values[field]]))),
     sections: Object.fromEntries([...sections].map(([name, section]) => [name, section.take()])),
@@ -36,7 +37,7 @@ studio.timeline = (() => {
     puttingBack = false;
     tell();
   }
-  const later = studio.debounce(note, SETTLED);
+  const later = studio.debounce(() => { note(); wake(); }, SETTLED);
 
   function put(state) {
     puttingBack = true;
@@ -60,24 +61,28 @@ studio.timeline = (() => {
   }
 
   // ---- over a reload ----
+  let before = null; // the steps of the page before it was loaded anew, until the form stands as it stood there
+  try {
+    before = JSON.parse(sessionStorage.getItem("studio-timeline"));
+  } catch (error) {
+    console.warn("studio: the steps could not be read", error);
+  }
+  // The form comes together bit by bit (the model's name from the server), so each time it settles is looked at.
+  function wake() {
+    if (!before?.steps?.[before.at] || studio.touched) return;
+    if (same(before.steps[before.at]) !== same(steps[at])) return;
+    steps.splice(0, steps.length, ...before.steps);
+    ({ at } = before);
+    before = null;
+    tell();
+  }
   function sleep() {
+    if (before && !studio.touched) return;
     try {
       sessionStorage.setItem("studio-timeline", JSON.stringify({ steps: steps.slice(-20), at: at - Math.max(0, steps.length - 20) }));
     } catch (error) {
       console.warn("studio: the steps could not be kept", error);
       sessionStorage.removeItem("studio-timeline");
-    }
-  }
-  function wake() {
-    note();
-    try {
-      const before = JSON.parse(sessionStorage.getItem("studio-timeline"));
-      if (!before?.steps?.[before.at] || same(before.steps[before.at]) !== same(steps[at])) return;
-      steps.splice(0, steps.length, ...before.steps);
-      at = before.at;
-      tell();
-    } catch (error) {
-      console.warn("studio: the steps could not be read", error);
     }
   }
 
@@ -95,7 +100,7 @@ studio.timeline = (() => {
   studio.on("touched", () => { if (puttingBack) note(); });
   addEventListener("pagehide", sleep);
   studio.on("draft", later);
-  studio.idle(wake);
+  studio.idle(later);
 
   return {
     undo: () => go(-1),
