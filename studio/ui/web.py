@@ -17,7 +17,7 @@ _SCRIPTS = (
         "history.js",
         "compare.js",
     ),
-    *("control.js", "loras.js", "control_map.js", "control_picture.js", "canvas.js", "pose.js"),
+    *("control.js", "loras.js", "control_map.js", "control_picture.js", "canvas.js", "pose_value.js", "pose.js"),
     *("presets.js", "preset_sheets.js"),
     "guests.js",
 )

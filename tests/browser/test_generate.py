@@ -44,6 +44,14 @@ def finished(page: Page) -> None:
     page.wait_for_selector(FINAL)
 
 
+def generate_anew(page: Page) -> None:
+    """Press Generate and wait for its picture, also when one is shown already."""
+    # The stage says anew how it stands with every answer about a job.
+    page.eval_on_selector("[data-part=stage]", "(stage) => { stage.dataset.phase = 'asked'; }")
+    page.click("#generate")
+    finished(page)
+
+
 def pixels(page: Page) -> bytes:
     """The shown picture's own pixels."""
     data = page.evaluate(f"async () => [...new Uint8Array(await (await fetch(document.querySelector('{FINAL}').src)).arrayBuffer())]")

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 from studio.app import build
 from studio.settings import Settings
 from tests.browser.conftest import Open, ready
+from tests.browser.test_generate import generate_anew
 from tests.lora_files import attention_of_sd, write_lora
 from tests.served import Served, served, served_fake
 
@@ -39,11 +40,7 @@ def offer(page: Page, name: str) -> None:
 
 def picture(page: Page) -> str:
     """Generate and return the finished picture's bytes, as the page holds them."""
-    before = page.locator(".strip button").count()
-    page.click("#generate")
-    page.wait_for_function("(n) => document.querySelectorAll('.strip button').length > n", arg=before, timeout=60_000)
-    page.wait_for_selector('[data-phase="done"]', timeout=60_000)
-    page.wait_for_timeout(300)
+    generate_anew(page)
     return str(
         page.evaluate(
             """async () => {

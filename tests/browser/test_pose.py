@@ -10,7 +10,7 @@ from PIL import Image, ImageChops
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Open, ready
-from tests.browser.test_generate import finished, pixels
+from tests.browser.test_generate import generate_anew, pixels
 from tests.served import Served
 
 pytestmark = pytest.mark.browser
@@ -69,11 +69,8 @@ def shown_map(page: Page) -> Image.Image:
     return Image.open(io.BytesIO(bytes(page.evaluate(bytes_of, MAP)))).convert("RGB")
 
 
-def generate(page: Page) -> bytes:
-    before = page.locator("[data-part=strip] button").count()
-    page.click("#generate")
-    expect(page.locator("[data-part=strip] button").nth(before)).to_be_attached(timeout=60_000)
-    finished(page)
+def picture(page: Page) -> bytes:
+    generate_anew(page)
     return pixels(page)
 
 
@@ -81,7 +78,7 @@ def test_dragging_a_wrist_changes_map_and_result_and_undo_restores_both(page: Pa
     page.fill("#seed", "5")
     page.fill("#steps", "2")
     first = start(page)
-    map_before, result_before = shown_map(page), generate(page)
+    map_before, result_before = shown_map(page), picture(page)
     drag(page, "Right wrist", by=(-40, -90))
     second = settled(page)
     map_after = shown_map(page)
@@ -89,12 +86,12 @@ def test_dragging_a_wrist_changes_map_and_result_and_undo_restores_both(page: Pa
     changed = ImageChops.difference(map_before, map_after).convert("L").point(lambda value: 255 * (value > 60)).getbbox()
     # Only the right arm moved, on the left half of a picture of 256 pixels.
     assert changed and changed[2] < 140 and changed[3] - changed[1] > 30
-    result_after = generate(page)
+    result_after = picture(page)
     assert result_after != result_before
-    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="Undo", exact=True).click()
     assert settled(page) == first
-    assert generate(page) == result_before
-    page.get_by_role("button", name="Redo").click()
+    assert picture(page) == result_before
+    page.get_by_role("button", name="Redo", exact=True).click()
     assert settled(page) == second
 
 
@@ -176,7 +173,7 @@ def test_people_come_and_go(page: Page) -> None:
     page.get_by_role("button", name="Remove the person").click()
     page.wait_for_function("studio.draft.controls.length === 0")
     expect(page.get_by_text("Nobody is here yet")).to_be_visible()
-    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="Undo", exact=True).click()
     page.wait_for_function("studio.draft.controls.length === 1")
 
 
@@ -220,7 +217,7 @@ def test_hands_and_face_of_an_import_are_kept_and_follow(page: Page) -> None:
 def test_a_bad_file_is_one_sentence_and_the_pose_stays(page: Page) -> None:
     first = start(page, "Standing")
     page.get_by_role("button", name="Import").click()
-    problem = page.locator("[data-part=problem]")
+    problem = page.locator("[data-part=pose] [data-part=problem]")
     for text, sentence in [
         ("{", "This is no JSON (line 1, column 2); give a file that OpenPose or a pose editor wrote."),
         ('{"people": [{"pose_keypoints_2d": [NaN]}]}', "people[0].pose_keypoints_2d has 1 numbers; it must have"),
@@ -242,8 +239,8 @@ def test_tab_switch_and_reload_keep_the_pose(page: Page) -> None:
     page.click("#tab-sketch")
     page.click("#tab-pose")
     assert position(page, "Right wrist") == where
-    page.get_by_role("button", name="Undo").click()
-    page.get_by_role("button", name="Redo").click()
+    page.get_by_role("button", name="Undo", exact=True).click()
+    page.get_by_role("button", name="Redo", exact=True).click()
     assert settled(page) == image
     page.reload()
     ready(page)
@@ -314,5 +311,7 @@ def test_a_pose_map_can_be_opened_and_edited(page: Page, tmp_path: Path) -> None
     Image.new("RGB", (64, 64), "gray").save(path)
     page.get_by_role("button", name="Import").click()
     page.set_input_files(".pose input[type=file]", path)
-    expect(page.locator("[data-part=problem]")).to_contain_text("No pose detector is here yet; give the photo under Picture")
+    expect(page.locator("[data-part=pose] [data-part=problem]")).to_contain_text(
+        "No pose detector is here yet; give the photo under Picture"
+    )
     expect(page.locator(".pose svg .person")).to_have_count(1)

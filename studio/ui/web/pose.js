@@ -2,17 +2,19 @@
 studio.controlEditors.pose = ({ element, server, changed }) => {
   const find = (part) => element.querySelector(`[data-part="${part}"]`);
   const [JOINTS, LIMBS, COLOURS, DIMMED, HALF_WIDTH, MOST, LONGEST] = JSON.parse(find("pose").dataset.skeleton);
-  const PARTS = ["pose_keypoints_2d", "hand_left_keypoints_2d", "hand_right_keypoints_2d", "face_keypoints_2d"];
-  const BODY = 0, FOLLOWS = { 0: 3, 4: 2, 7: 1 }; // the face goes with the nose, a hand with its wrist
+  const { BODY, unpack, known, seen, anybody, box, turned, gesture, make } = studio.poses;
+  const FOLLOWS = { 0: 3, 4: 2, 7: 1 }; // the face goes with the nose, a hand with its wrist
   const LARGEST = 20_000_000;
   const MOUSE = 13, FINGER = 24; // how far from a joint it is still taken, in pixels of the screen
   const canvas = find("canvas");
-  const colour = (index, part = 1) => `rgb(${COLOURS[index % COLOURS.length].map((one) => Math.round(one * part))})`;
-  const round = (number) => Math.round(number * 10) / 10;
+  const figure = studio.poses.painter({ LIMBS, COLOURS, DIMMED });
+  const pack = (who = people) => studio.poses.pack(who, frame);
+  const fitted = (pose) => studio.poses.fitted(pose, frame);
+  const allowed = (parts) => studio.poses.allowed(parts, frame);
   const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
   let frame = { width: 512, height: 512 };
-  let people = []; // each is the four PARTS, each a list of points [x, y, visible], in pixels of the frame
+  let people = []; // each is four parts (body, hands, face), each a list of points [x, y, visible], in pixels of the frame
   let person = 0;
   let joint = null; // the chosen joint of the chosen person
   let turn = 0; // goes up whenever another unit is shown, so that late answers are dropped
@@ -20,49 +22,6 @@ studio.controlEditors.pose = ({ element, server, changed }) => {
   const histories = new Map(); // what a unit holds, as JSON -> {undo, redo}, so that a tab switch loses no step
   let history = { undo: [], redo: [] };
   let last = { what: "", at: 0 };
-
-  // ---- the pose as a value ----
-  const unpack = (pose) => pose.people.map((one) => PARTS.map((part) => {
-    const flat = one[part] ?? [];
-    return Array.from({ length: flat.length / 3 }, (_, i) => [flat[3 * i], flat[3 * i + 1], flat[3 * i + 2] > 0]);
-  }));
-  const pack = (who = people, { width, height } = frame) => ({
-    canvas_width: width,
-    canvas_height: height,
-    people: who.map((parts) => Object.fromEntries(PARTS.map((name, i) => [name, parts[i].flatMap(([x, y, seen]) => [round(x), round(y), seen ? 1 : 0])]))),
-  });
-  const known = ([x, y, seen]) => seen || x !== 0 || y !== 0;
-  const seen = (parts) => parts.flat().filter((point) => point[2]);
-  const anybody = (who) => who.some((parts) => seen(parts).length > 0);
-  const mapped = (parts, move) => parts.map((points) => points.map((point) => (known(point) ? [...move(point[0], point[1]), point[2]] : point)));
-  function fitted(pose) {
-    const scale = Math.min(frame.width / pose.canvas_width, frame.height / pose.canvas_height);
-    const across = (frame.width - scale * pose.canvas_width) / 2, down = (frame.height - scale * pose.canvas_height) / 2;
-    return unpack(pose).map((parts) => mapped(parts, (x, y) => [scale * x + across, scale * y + down]));
-  }
-  function box(parts) {
-    const points = seen(parts);
-    if (!points.length) return null;
-    const [xs, ys] = [points.map((point) => point[0]), points.map((point) => point[1])];
-    return { left: Math.min(...xs), right: Math.max(...xs), top: Math.min(...ys), bottom: Math.max(...ys) };
-  }
-  // Turned by `angle` and made `scale` times as large around a place, then moved.
-  function turned(parts, { scale = 1, angle = 0, around = [0, 0], by = [0, 0] }) {
-    const [c, s] = [scale * Math.cos(angle), scale * Math.sin(angle)];
-    return mapped(parts, (x, y) => {
-      const [dx, dy] = [x - around[0], y - around[1]];
-      return [around[0] + c * dx - s * dy + by[0], around[1] + s * dx + c * dy + by[1]];
-    });
-  }
-  // A person may stand partly outside of the picture, but stays within reach and large enough to be grabbed.
-  function allowed(parts) {
-    const b = box(parts);
-    if (!b) return true;
-    const middle = [(b.left + b.right) / 2, (b.top + b.bottom) / 2];
-    const size = Math.max(b.right - b.left, b.bottom - b.top);
-    const inside = middle[0] >= 0 && middle[1] >= 0 && middle[0] <= frame.width && middle[1] <= frame.height;
-    return inside && size >= 16 && b.right - b.left <= 1.8 * frame.width && b.bottom - b.top <= 1.8 * frame.height;
-  }
 
   // ---- changes and their undoing ----
   const copy = () => structuredClone(people);
@@ -127,26 +86,6 @@ studio.controlEditors.pose = ({ element, server, changed }) => {
   }
 
   // ---- drawing ----
-  const make = (name, attributes, parent) => {
-    const node = document.createElementNS("http://www.w3.org/2000/svg", name);
-    Object.entries(attributes).forEach(([key, value]) => node.setAttribute(key, value));
-    parent?.append(node);
-    return node;
-  };
-  function ellipse(parts, index) {
-    const [a, b] = LIMBS[index].map((end) => parts[BODY][end]);
-    if (!a[2] || !b[2]) return null;
-    const angle = (180 / Math.PI) * Math.atan2(b[1] - a[1], b[0] - a[0]);
-    return { cx: 0, cy: 0, rx: Math.hypot(b[0] - a[0], b[1] - a[1]) / 2, transform: `translate(${(a[0] + b[0]) / 2} ${(a[1] + b[1]) / 2}) rotate(${angle})` };
-  }
-  function figure(parts, parent, wide) {
-    LIMBS.forEach((_, index) => {
-      const shape = ellipse(parts, index);
-      if (shape) make("ellipse", { ...shape, ry: wide, fill: colour(index, DIMMED), class: "limb" }, parent);
-    });
-    parts[BODY].forEach(([x, y, visible], index) => { if (visible) make("circle", { cx: x, cy: y, r: wide, fill: colour(index) }, parent); });
-    parts.slice(1).flat().forEach(([x, y, visible]) => { if (visible) make("circle", { cx: x, cy: y, r: wide / 2, fill: "#fff" }, parent); });
-  }
   const unit = () => frame.width / (canvas.clientWidth || 350); // picture pixels in one pixel of the screen
   const label = (index) => {
     const [x, y, visible] = people[person][BODY][index];
@@ -257,25 +196,10 @@ studio.controlEditors.pose = ({ element, server, changed }) => {
       people[person] = parts;
       return true;
     }
-    const next = turned(parts, how(parts, at));
+    const next = turned(parts, gesture(drag, parts, at, [...fingers.values()]));
     if (!allowed(next)) return false;
     people[person] = next;
     return true;
-  }
-  function how(parts, at) {
-    if (drag.kind === "person") return { by: [at[0] - drag.start[0], at[1] - drag.start[1]] };
-    if (drag.kind === "pinch") {
-      const [[a, b], [c, d]] = [drag.hold, [...fingers.values()]];
-      const [from, to] = [[b[0] - a[0], b[1] - a[1]], [d[0] - c[0], d[1] - c[1]]];
-      return {
-        around: a, by: [c[0] - a[0], c[1] - a[1]],
-        scale: Math.hypot(...to) / Math.max(1, Math.hypot(...from)), angle: Math.atan2(to[1], to[0]) - Math.atan2(from[1], from[0]),
-      };
-    }
-    const b = box(parts), around = [(b.left + b.right) / 2, (b.top + b.bottom) / 2];
-    const [from, to] = [drag.start, at].map((one) => [one[0] - around[0], one[1] - around[1]]);
-    if (drag.kind === "size") return { around, scale: Math.hypot(...to) / Math.max(1, Math.hypot(...from)) };
-    return { around, angle: Math.atan2(to[1], to[0]) - Math.atan2(from[1], from[0]) };
   }
   function drop(event) {
     if (!fingers.delete(event.pointerId) || fingers.size || !drag) return;
