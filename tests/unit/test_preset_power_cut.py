@@ -17,7 +17,7 @@ from studio.collection import Presets
 from studio.request import GenerationRequest
 from tests.preset_rooms import room
 
-KILLS = 100
+KILLS = 150
 NAMES = ["a", "b", "c", "d"]
 State = dict[str, int]
 """Steps by the preset's name."""
@@ -78,7 +78,7 @@ def replayed(folder: Path, seed: int, steps: int) -> list[State]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="processes are forked")
-def test_a_hundred_kills_corrupt_nothing_and_lose_nothing(tmp_path: Path) -> None:
+def test_150_kills_corrupt_nothing_and_lose_nothing(tmp_path: Path) -> None:
     chance = random.Random(1)
     writes = 0
     for kill in range(KILLS):
