@@ -85,6 +85,7 @@ def test_save_reload_apply_a_part_delete_undo(page: Page) -> None:
     page.keyboard.press("Enter")
     expect(page.locator("#presets [data-part=told-text]")).to_have_text("Fog is back.")
     choose(page, "Fog")
+    expect(page.locator("#presets [data-part=sheet-apply]")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("#prompt")).to_have_value("a cube in the fog")
 
