@@ -38,8 +38,9 @@ def main(arguments: list[str]) -> int:
         print("\nInterrupted; the next start goes on from here.", file=sys.stderr)
         return 130
     if rest[:1] == ["test"]:
-        # One worker a core, a file at a time; what the caller adds comes later and so has the last word.
-        return hand_over([str(python), "-m", "pytest", "-n", "auto", "--dist", "loadfile", *rest[1:]], folder=ROOT)
+        # One worker a core, a file at a time, the slow browser tests first; what the caller adds comes later and has the last word.
+        side_by_side = ["-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder"]
+        return hand_over([str(python), "-m", "pytest", *side_by_side, *rest[1:]], folder=ROOT)
     # -P keeps a folder called studio in the working folder from being taken for the studio.
     return hand_over([str(python), "-P", "-m", "studio", *rest], folder=None)
 
