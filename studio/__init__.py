@@ -10,8 +10,6 @@ with open_studio() as studio:
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from studio.settings import VERSION
-
 if TYPE_CHECKING:
     from studio import events, schedulers
     from studio.app import open_studio, verify
@@ -19,7 +17,8 @@ if TYPE_CHECKING:
     from studio.metadata import read_metadata
     from studio.request import ControlUse, GenerationRequest, LoraUse
 
-__version__ = VERSION
+    __version__: str
+
 __all__ = [
     "ControlUse",
     "GenerationRequest",
@@ -33,21 +32,23 @@ __all__ = [
     "verify",
 ]
 
-_MODULES = {
-    "ControlUse": "studio.request",
-    "GenerationRequest": "studio.request",
-    "LoraUse": "studio.request",
-    "StudioError": "studio.errors",
-    "open_studio": "studio.app",
-    "read_metadata": "studio.metadata",
-    "verify": "studio.app",
+_PLACES = {
+    "ControlUse": ("studio.request", "ControlUse"),
+    "GenerationRequest": ("studio.request", "GenerationRequest"),
+    "LoraUse": ("studio.request", "LoraUse"),
+    "StudioError": ("studio.errors", "StudioError"),
+    "__version__": ("studio.settings", "VERSION"),
+    "open_studio": ("studio.app", "open_studio"),
+    "read_metadata": ("studio.metadata", "read_metadata"),
+    "verify": ("studio.app", "verify"),
 }
 
 
 def __getattr__(name: str) -> Any:
     # Looked up when first used, so that `studio.launcher` runs before anything is installed.
-    if name in _MODULES:
-        return getattr(import_module(_MODULES[name]), name)
+    if name in _PLACES:
+        module, attribute = _PLACES[name]
+        return getattr(import_module(module), attribute)
     if name in ("events", "schedulers"):
         return import_module(f"studio.{name}")
     raise AttributeError(f"module 'studio' has no attribute {name!r}")

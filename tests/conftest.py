@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,10 @@ import pytest
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Every worker has a core; threads that wait for each other on cores of other workers make small networks ten times slower.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell that starts the tests in the background has Ctrl+C ignored in all that they start; some of them press it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SYSTEM_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 

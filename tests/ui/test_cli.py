@@ -253,12 +253,13 @@ def test_share_without_a_tunnel_goes_on_closed(tmp_path: Path) -> None:
     port = str(free_port("127.0.0.1", first_port() + 500))
     command = [sys.executable, "-m", "studio", "--engine", "fake", "--share", "--data-dir", str(tmp_path), "--port", port]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as ran:
-        assert ran.stdout
-        lines: list[str] = []
-        while not any("goes on without" in line for line in lines):
-            lines.append(ran.stdout.readline())
-            assert lines[-1], lines
-        assert httpx.get(f"http://127.0.0.1:{port}/", trust_env=False).status_code == 401
-        ran.send_signal(signal.SIGINT)
-        ran.wait(30)
+        try:
+            assert ran.stdout
+            lines: list[str] = []
+            while not any("goes on without" in line for line in lines):
+                lines.append(ran.stdout.readline())
+                assert lines[-1], lines
+            assert httpx.get(f"http://127.0.0.1:{port}/", trust_env=False).status_code == 401
+        finally:
+            ran.kill()
     assert any("/#own_" in line for line in lines) and not any("Traceback" in line for line in lines)

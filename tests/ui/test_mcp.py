@@ -1,6 +1,5 @@
 """The Model Context Protocol, as a client of its own library speaks it: one tool, behind the same door, with the same sentences."""
 
-import asyncio
 import base64
 import io
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from PIL import Image
 
 from studio import read_metadata
 from studio.access import Quota
+from tests.aside import awaited
 from tests.closed import Closed, closed_fake
 
 
@@ -45,7 +45,7 @@ def talk(
             tools = (await session.list_tools()).tools
             return tools, [await session.call_tool("generate", call, progress_callback=heard) for call in calls]
 
-    return *asyncio.run(run()), told
+    return *awaited(run()), told
 
 
 def test_a_picture_comes_with_its_request_and_progress(closed: Closed, tmp_path: Path) -> None:

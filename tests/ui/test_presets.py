@@ -1,6 +1,5 @@
 """The Preset row's server functions over plain HTTP: save, look, take, change, hand out, take in; one sentence for bad input."""
 
-import asyncio
 import base64
 import io
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from studio.request import GenerationRequest
 from studio.settings import Settings
 from studio.ui.preset_calls import server_functions
 from studio.ui.who import KEY
+from tests.aside import awaited
 from tests.served import Served
 from tests.ui.browserless import VISITOR_A, Page
 
@@ -144,7 +144,7 @@ def test_guests_have_presets_of_their_own(tmp_path: Path) -> None:
 
     def ask(person: Person, call: str, asked: Any) -> dict[str, Any]:
         request = gr.Request(request=Request({"type": "http", "headers": [], "method": "POST", "path": "/", KEY: person}))
-        answer: dict[str, Any] = asyncio.run(calls[call](asked, request))
+        answer: dict[str, Any] = awaited(calls[call](asked, request))
         return answer
 
     anna, ben, viewer = Person("anna", "maker"), Person("ben", "maker"), Person("v", "viewer")
