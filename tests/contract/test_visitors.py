@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,9 @@ def watch(closed: Closed, number: int) -> list[tuple[str, Any]]:
 
 @pytest.mark.slow
 def test_fifty_at_once_get_their_own_and_only_that(closed: Closed, tmp_path: Path) -> None:
-    call(closed, 998, tmp_path / "first")  # loads the model
+    # Loads the model, and takes the memory that fifty clients in this process keep; what a second crowd adds would never come back.
+    with ThreadPoolExecutor(VISITORS) as pool:
+        list(pool.map(lambda number: call(closed, number, tmp_path / f"first-{number}"), range(2000, 2000 + VISITORS)))
     before = memory()
     made, views = crowd(closed, tmp_path)
     after = memory()
@@ -88,8 +91,9 @@ def test_fifty_at_once_get_their_own_and_only_that(closed: Closed, tmp_path: Pat
         file.write_bytes(base64.b64decode(seen[-1][1]))
         assert read_metadata(file).prompt == prompt_of(1000 + number)
     assert_previews_are_their_own(closed, views)
-    # The fifty clients are in this process, too.
-    assert (after - before) / MEGABYTE < 100
+    grown = (after - before) / MEGABYTE
+    print(f"{grown:.0f} MB more after the second crowd")
+    assert grown < 100
 
 
 def crowd(closed: Closed, folder: Path) -> tuple[dict[int, Any], dict[int, list[tuple[str, Any]]]]:
