@@ -8,10 +8,10 @@ from typing import Any
 from studio import verification
 from studio.access import Access
 from studio.control.annotator import ControlAnnotator
-from studio.engine.fake import CARD, FakeEngine, fake_parts
+from studio.engine.fake import CARD, FakeEngine, FakeInventory, FakeTokens
 from studio.engine.tokens import FolderTokens
 from studio.errors import BrokenModel, UnknownModel
-from studio.ports import Engine, Parts, Progress
+from studio.ports import Engine, Hashes, InventorySource, Parts, Progress, Tokens
 from studio.request import shorten
 from studio.service import Studio
 from studio.settings import Settings
@@ -39,21 +39,21 @@ def build(settings: Settings, *, progress: Progress = lambda fraction, message: 
     if settings.engine == "fake":
         if settings.model not in ("", CARD.name):
             raise UnknownModel(f"model: the fake engine has none but {CARD.name}, so leave {shorten(settings.model)} out.")
-        return Studio(FakeEngine, lasting(fake_parts(), settings))
+        return Studio(FakeEngine, lasting(FakeInventory(), FakeTokens(), settings))
     hashes = HashCache(settings.data_dir / "cache" / "hashes.json")
     inventory = DiskInventory(settings, first=_local_model(settings, progress), hashes=hashes)
-    presets = DiskPresets(settings.presets_dir, settings.embedded_presets)
-    parts = Parts(inventory, FolderTokens(), DiskPictures(settings.inputs_dir), ControlAnnotator(settings.weights_dir), presets, hashes)
-    return Studio(lambda: _diffusers_engine(settings), lasting(parts, settings))
+    return Studio(lambda: _diffusers_engine(settings), lasting(inventory, FolderTokens(), settings, hashes=hashes))
 
 
-def lasting(parts: Parts, settings: Settings) -> Parts:
-    """Give parts the disk: what is made, given and asked for is found again by the next studio. Maps are real with every engine."""
-    return replace(
-        parts,
+def lasting(inventory: InventorySource, tokens: Tokens, settings: Settings, *, hashes: Hashes | None = None) -> Parts:
+    """Return parts on the disk: what is made, given and asked for is found again by the next studio. Maps are real with every engine."""
+    return Parts(
+        inventory,
+        tokens,
         pictures=DiskPictures(settings.inputs_dir),
         annotator=ControlAnnotator(settings.weights_dir),
         presets=DiskPresets(settings.presets_dir, settings.embedded_presets),
+        hashes=hashes,
         access=access(settings),
         gallery=DiskHistory(settings.data_dir, limit=settings.history_limit),
         backlog=DiskBacklog(settings.data_dir / "queue"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio.app import lasting
-from studio.engine.fake import FakeEngine, fake_parts
+from studio.engine.fake import FakeEngine, FakeInventory, FakeTokens
 from studio.service import Studio
 from studio.settings import Settings
 from studio.ui.serve import serve
@@ -38,7 +38,7 @@ def served(studio: Studio, settings: Settings) -> Iterator[Served]:
 def served_fake(data_dir: Path, *, step_seconds: float) -> Iterator[Served]:
     """Serve the page over the fake engine; one step takes `step_seconds`."""
     settings = Settings(data_dir=data_dir, engine="fake")
-    studio = Studio(lambda: FakeEngine(step_seconds=step_seconds), lasting(fake_parts(), settings))
+    studio = Studio(lambda: FakeEngine(step_seconds=step_seconds), lasting(FakeInventory(), FakeTokens(), settings))
     with served(studio, settings) as page:
         yield page
 

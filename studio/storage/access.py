@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -141,10 +141,9 @@ class DiskBook:
                     file.write(secrets.token_bytes(64))
                     os.fsync(file.fileno())
                 try:
-                    # Whoever is first wins; a key that is there is never replaced.
-                    os.link(draft, path)
-                except FileExistsError:
-                    pass
+                    # Of two studios that start at once the first one's key holds, and both read it below.
+                    with suppress(FileExistsError):
+                        os.link(draft, path)
                 finally:
                     draft.unlink()
             return path.read_bytes()

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from studio.app import lasting
-from studio.engine.fake import FakeEngine, FakeInventory, fake_parts
+from studio.engine.fake import FakeEngine, FakeInventory, FakeTokens
 from studio.errors import QueueFull
 from studio.events import Cancelled, Failed, Finished
 from studio.inventory import Inventory
@@ -29,7 +29,7 @@ def open_studio(tmp_path: Path) -> Iterator[Open]:
     opened: list[Studio] = []
 
     def make(*, step_seconds: float = 0.0, **parts: object) -> Studio:
-        whole: Parts = replace(lasting(fake_parts(), Settings(data_dir=tmp_path, engine="fake")), **parts)  # type: ignore[arg-type]
+        whole: Parts = replace(lasting(FakeInventory(), FakeTokens(), Settings(data_dir=tmp_path, engine="fake")), **parts)  # type: ignore[arg-type]
         studio = Studio(lambda: FakeEngine(step_seconds=step_seconds), whole)
         studio.resume()
         opened.append(studio.open())
