@@ -71,11 +71,15 @@ class Provenance(BaseModel):
             _changed(name, self.versions.get(name, ""), other.versions.get(name, "")) for name in sorted({*self.versions, *other.versions})
         ]
         said += [_changed("device", self.device, other.device), _changed("precision", self.precision, other.precision)]
-        pairs = [("model", self.model, other.model)]
-        pairs += [(f"LoRA {i + 1}", *pair) for i, pair in enumerate(zip(self.loras, other.loras, strict=False))]
-        pairs += [(f"ControlNet {i + 1}", *pair) for i, pair in enumerate(zip(self.controlnets, other.controlnets, strict=False))]
-        said += [_swapped(label, then, now) for label, then, now in pairs]
-        said += [f"control map {i + 1}" for i, (then, now) in enumerate(zip(self.maps, other.maps, strict=False)) if then != now]
+        said.append(_swapped("model", self.model, other.model))
+        for label, then, now in (("LoRA", self.loras, other.loras), ("ControlNet", self.controlnets, other.controlnets)):
+            if len(then) == len(now):
+                said += [_swapped(f"{label} {i + 1}", *pair) for i, pair in enumerate(zip(then, now, strict=True))]
+            else:
+                # Where one is gone, those behind it stand in other places, and comparing by place would blame them.
+                said.append(f"{len(then)} {label}s then, {len(now)} now")
+        if len(self.maps) == len(other.maps):
+            said += [f"control map {i + 1}" for i, (then, now) in enumerate(zip(self.maps, other.maps, strict=True)) if then != now]
         return [part for part in said if part]
 
 

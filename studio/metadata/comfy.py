@@ -1,23 +1,32 @@
 """Pictures of ComfyUI, as well as can be: the graph of nodes as PNG text `prompt`, {id: {"class_type", "inputs"}}.
 
 Source: ComfyUI's API format; a link is [id, output]. A sampler is found, then what leads to it: texts, latent size, model and LoRAs.
-Nodes that nobody knows are walked through along their links, and what is not understood is remarked on.
+Nodes that nobody knows are walked through along their links; what comes out of them is near at best, and each is remarked on.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from studio.metadata import wording
+from studio.metadata.comfy_graph import MAX_NODES, Found, Graph, inputs_of, kind_of, number_at, text_at, upstream, walk, words
 from studio.metadata.json_text import objects
 from studio.metadata.reading import Draft, Reading, Wanted, number, stem
 from studio.metadata.samplers import from_k
 
-Graph = Mapping[str, Any]
-_MAX_NODES = 2000
 _KNOWN = re.compile(
-    r"KSampler|CLIPTextEncode|Empty.*Latent|Checkpoint|LoraLoader|VAE|SaveImage|PreviewImage|UNETLoader|CLIPLoader|DualCLIP|Primitive|Note"
-    r"|RandomNoise|Guider|SamplerCustom|BasicScheduler|KarrasScheduler"
+    r"KSampler(?:Advanced|Select)?|SamplerCustom(?:Advanced)?|CLIPTextEncode(?:SDXL|SDXLRefiner|Flux|SD3)?|Empty\w*Latent\w*"
+    r"|CheckpointLoader(?:Simple)?|UNETLoader|(?:Dual|Triple)?CLIPLoader|LoraLoader(?:ModelOnly)?|VAE(?:Decode|Encode)\w*|LoadImage\w*"
+    r"|SaveImage\w*|PreviewImage|Primitive\w*|Reroute|\w*Note|RandomNoise|CFGGuider|BasicGuider|\w*Scheduler|ConditioningZeroOut"
 )
+_REASONS = {
+    "VAELoader": "the model's own autoencoder is used here",
+    "CLIPSetLastLayer": "all of the text encoder's layers are used here",
+}
+_EMPTY = re.compile(r"Empty\w*Latent\w*")
+_SCHEDULES = {"KarrasScheduler": "karras", "ExponentialScheduler": "exponential"}
+_FILE = re.compile(r".+\.(?:safetensors|ckpt|pt|bin)", re.IGNORECASE)
+_STACKED = re.compile(r"(?i)lora(?:_name)?_?(\d+)")
 
 
 def recognised(text: str) -> bool:
@@ -28,129 +37,153 @@ def recognised(text: str) -> bool:
 
 def read(text: str) -> Reading:
     """Read a graph."""
-    graph = {key: node for key, node in list(objects(text).items())[:_MAX_NODES] if isinstance(node, dict)}
+    graph = {key: node for key, node in list(objects(text).items())[:MAX_NODES] if isinstance(node, dict)}
     draft = Draft()
-    sampler = _sampler(graph)
-    inputs = _inputs(sampler)
-    if not sampler:
+    if not (samplers := _samplers(graph)):
         draft.remark("graph", "missing", "no sampler that is known here stands in it")
-    positive, negative = inputs.get("positive"), inputs.get("negative")
-    if guider := _upstream(graph, inputs.get("guider"), "cfg", "conditioning"):
-        positive, negative = guider.get("positive", guider.get("conditioning")), guider.get("negative")
+    else:
+        inputs = inputs_of(samplers[0])
+        kind, guider = upstream(graph, inputs.get("guider"), "cfg", "conditioning")
+        if kind == "BasicGuider":
+            # It follows the prompt alone, which is what a guidance of 1 does.
+            guider = {"positive": guider.get("conditioning"), "model": guider.get("model"), "cfg": 1}
         inputs = {**guider, **inputs}
-    draft.texts(_text(graph, positive), _text(graph, negative))
-    for holder, keys in _parts(graph, inputs).items():
-        draft.numbers(**{holder: next((_value(graph, node[key]) for node, key in keys if key in node), None)})
-    _spacing(draft, graph, inputs)
-    _weights(draft, graph, inputs.get("model"))
-    _others(draft, graph, inputs)
-    draft.other_noise("ComfyUI")
+        _prompts(draft, graph, inputs)
+        _numbers(draft, graph, inputs)
+        _spacing(draft, graph, inputs)
+        _weights(draft, graph, inputs.get("model"))
+        _start(draft, graph, inputs)
+    if len(samplers) > 1:
+        draft.remark("samplers", "approximated", "only the first of them is taken over", len(samplers))
+    _others(draft, graph)
+    draft.noise("ComfyUI")
     return draft.reading("ComfyUI")
 
 
-def _inputs(node: Mapping[str, Any] | None) -> dict[str, Any]:
-    found = node.get("inputs") if node else None
-    return found if isinstance(found, dict) else {}
+def _samplers(graph: Graph) -> list[Mapping[str, Any]]:
+    """Return the samplers, first those that start from noise."""
+    found = [node for node in graph.values() if "Sampler" in str(node.get("class_type")) and "latent_image" in inputs_of(node)]
+    return sorted(found, key=lambda node: not _whole(graph, inputs_of(node)))
 
 
-def _sampler(graph: Graph) -> Mapping[str, Any] | None:
-    """Return the first sampler that starts from noise, else the first."""
-    found = [node for node in graph.values() if "Sampler" in str(node.get("class_type")) and "latent_image" in _inputs(node)]
-    whole = [node for node in found if number(_inputs(node).get("denoise", 1)) == 1]
-    return next(iter([*whole, *found]), None)
+def _whole(graph: Graph, inputs: Mapping[str, Any]) -> bool:
+    noised = inputs.get("add_noise") not in ("disable", False) and not number(inputs.get("start_at_step"))
+    return noised and _denoise(graph, inputs).value in (1, None)
 
 
-def _walk(graph: Graph, link: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield the nodes that lead to a link, the nearest first, each once."""
-    waiting, seen = [link], set[str]()
-    while waiting:
-        at = waiting.pop(0)
-        key = str(at[0]) if isinstance(at, list) and len(at) == 2 and isinstance(at[0], str | int) else ""
-        if key in seen or key not in graph:
-            continue
-        seen.add(key)
-        yield graph[key]
-        waiting.extend(value for value in _inputs(graph[key]).values() if isinstance(value, list))
+def _denoise(graph: Graph, inputs: Mapping[str, Any]) -> Found:
+    _, sigmas = upstream(graph, inputs.get("sigmas"), "denoise")
+    found = number_at(graph, inputs.get("denoise", sigmas.get("denoise")))
+    return Found(number(found.value), found.why)
 
 
-def _upstream(graph: Graph, link: Any, *names: str) -> dict[str, Any]:
-    """Return the inputs of the nearest node before a link that has one of these inputs."""
-    return next((inputs for node in _walk(graph, link) if any(name in (inputs := _inputs(node)) for name in names)), {})
+def _prompts(draft: Draft, graph: Graph, inputs: Mapping[str, Any]) -> None:
+    found = {name: words(graph, inputs[side], side) if inputs.get(side) else Found("") for name, side in _SIDES.items()}
+    draft.texts(found["prompt"].value, found["negative_prompt"].value, wording.COMFY)
+    for name, each in found.items():
+        if each.value is None:
+            draft.remark(name, "missing", "no words that can be read here lead to the sampler")
+        elif each.why:
+            draft.remark(name, "approximated", each.why)
 
 
-def _value(graph: Graph, value: Any) -> Any:
-    """Follow a link to the number or text that a primitive node holds."""
-    if not isinstance(value, list):
-        return value
-    for node in _walk(graph, value):
-        for name in ("value", "seed", "noise_seed", "int", "float", "text", "string"):
-            if isinstance(found := _inputs(node).get(name), int | float | str):
-                return found
-    return None
+_SIDES = {"prompt": "positive", "negative_prompt": "negative"}
 
 
-def _text(graph: Graph, link: Any) -> str:
-    """Return the words that lead to a link; a node that passes both kinds of words on has them at its first two outputs."""
-    for _ in range(_MAX_NODES):
-        node = graph.get(str(link[0])) if isinstance(link, list) and len(link) == 2 else None
-        inputs = _inputs(node)
-        if not {"positive", "negative"} <= inputs.keys():
-            break
-        link = inputs["negative" if link[1] == 1 else "positive"]
-    for node in _walk(graph, link):
-        inputs = _inputs(node)
-        for name in ("text", "text_g", "text_l", "string", "prompt"):
-            if isinstance(found := _value(graph, inputs.get(name)), str):
-                return found
-    return ""
-
-
-def _parts(graph: Graph, inputs: dict[str, Any]) -> dict[str, list[tuple[dict[str, Any], str]]]:
-    """Return where each number may stand: (inputs of a node, their name)."""
-    latent = _upstream(graph, inputs.get("latent_image"), "width", "height")
-    noise = _upstream(graph, inputs.get("noise"), "noise_seed", "seed")
-    sigmas = _upstream(graph, inputs.get("sigmas"), "steps")
-    return {
+def _numbers(draft: Draft, graph: Graph, inputs: Mapping[str, Any]) -> None:
+    """Take the numbers, each from where it may stand: inputs of a node and their name."""
+    latent, size = upstream(graph, inputs.get("latent_image"), "width", "height")
+    _, noise = upstream(graph, inputs.get("noise"), "noise_seed", "seed")
+    _, sigmas = upstream(graph, inputs.get("sigmas"), "steps")
+    places: dict[str, list[tuple[Mapping[str, Any], str]]] = {
         "steps": [(inputs, "steps"), (sigmas, "steps")],
         "guidance_scale": [(inputs, "cfg")],
         "seed": [(inputs, "seed"), (inputs, "noise_seed"), (noise, "noise_seed"), (noise, "seed")],
-        "width": [(latent, "width")],
-        "height": [(latent, "height")],
+        "width": [(size, "width")],
+        "height": [(size, "height")],
     }
+    for field, keys in places.items():
+        given = next((holder[key] for holder, key in keys if key in holder), None)
+        found = number_at(graph, given)
+        draft.numbers(**{field: found.value})
+        if given is not None and found.value is None:
+            draft.remark(field, "missing", "no number that can be read here leads to it")
+        elif found.why:
+            draft.remark(field, "approximated", found.why)
+        elif field in ("width", "height") and size and not _EMPTY.fullmatch(latent):
+            draft.remark(field, "approximated", f"it is that of {latent}, and what that does is not known here")
+    first, last, steps = (number(inputs.get(key)) for key in ("start_at_step", "end_at_step", "steps"))
+    if first or (last is not None and steps is not None and last < steps):
+        draft.remark("steps", "approximated", f"this sampler made only those from {first or 0} to {last}")
 
 
 def _spacing(draft: Draft, graph: Graph, inputs: Mapping[str, Any]) -> None:
-    names = _upstream(graph, inputs.get("sampler"), "sampler_name")
-    spaced = _upstream(graph, inputs.get("sigmas"), "scheduler")
-    sampler = _value(graph, inputs.get("sampler_name", names.get("sampler_name")))
-    schedule = _value(graph, inputs.get("scheduler", spaced.get("scheduler")))
-    if isinstance(sampler, str):
-        schedule = schedule if isinstance(schedule, str) else ""
-        draft.sampler(from_k(sampler, schedule), f"{sampler} {schedule}")
+    kind, names = upstream(graph, inputs.get("sampler"), "sampler_name")
+    spacing, spaced = upstream(graph, inputs.get("sigmas"), "scheduler", "steps")
+    sampler = text_at(graph, inputs.get("sampler_name", names.get("sampler_name")))
+    schedule = text_at(graph, inputs.get("scheduler", spaced.get("scheduler", _SCHEDULES.get(spacing))))
+    if not isinstance(sampler.value, str):
+        draft.remark("scheduler", "missing", "the node that names the sampler is not known here", kind)
+        return
+    draft.sampler(from_k(sampler.value, schedule.value or ""), f"{sampler.value} {schedule.value or spacing}".strip())
+    if spacing and "scheduler" not in spaced:
+        draft.remark("scheduler", "approximated", f"the noise levels are those of {spacing}, with bounds of its own")
+    if why := sampler.why or schedule.why:
+        draft.remark("scheduler", "approximated", why)
 
 
 def _weights(draft: Draft, graph: Graph, link: Any) -> None:
-    for node in _walk(graph, link):
-        inputs = _inputs(node)
-        name = inputs.get("ckpt_name", inputs.get("unet_name"))
-        if isinstance(name, str) and draft.model is None:
+    for node in walk(graph, link):
+        inputs = inputs_of(node)
+        name = text_at(graph, inputs.get("ckpt_name", inputs.get("unet_name"))).value
+        if name and draft.model is None:
             draft.model = Wanted(stem(name))
-        if isinstance(lora := inputs.get("lora_name"), str) and stem(lora) not in ("", "None"):
-            weight, text = (number(_value(graph, inputs.get(key))) for key in ("strength_model", "strength_clip"))
-            unet = 1.0 if weight is None else float(weight)
-            # They are met from the last to the first.
-            draft.loras.insert(0, Wanted(stem(lora), (), unet, None if text is None or float(text) == unet else float(text)))
+        # They are met from the last to the first.
+        draft.loras[:0] = _loras(graph, node)
 
 
-def _others(draft: Draft, graph: Graph, inputs: Mapping[str, Any]) -> None:
-    if number(inputs.get("denoise", 1)) not in (1, None):
-        draft.remark("denoise", "missing", "it was made from another picture, which the file does not carry", inputs["denoise"])
-    kinds = {str(node.get("class_type"))[:60] for node in graph.values()}
-    samplers = sum("Sampler" in str(node.get("class_type")) and "latent_image" in _inputs(node) for node in graph.values())
-    if samplers > 1:
-        draft.remark("samplers", "approximated", "only the first of them is taken over", samplers)
-    for kind in sorted(kinds):
+def _loras(graph: Graph, node: Mapping[str, Any]) -> Iterator[Wanted]:
+    """Yield the LoRAs that a node names: the loaders' one, numbered ones, or {"lora", "strength", "on"}."""
+    kind, inputs = kind_of(node), inputs_of(node)
+    for key, value in inputs.items():
+        numbered = _STACKED.fullmatch(key)
+        if isinstance(value, dict) and isinstance(value.get("lora"), str):
+            name, keys, given = value["lora"], ("strength", "strengthTwo"), value
+            if value.get("on") is False:
+                continue
+        elif key == "lora_name":
+            name, keys, given = text_at(graph, value).value, ("strength_model", "strength_clip"), inputs
+        elif numbered and isinstance(value, str):
+            name, keys, given = value, (f"strength_{numbered[1]}", ""), inputs
+        elif "lora" in key.lower() and isinstance(value, str) and _FILE.fullmatch(value):
+            name, keys, given = value, ("", ""), inputs
+        else:
+            continue
+        if stem(name) not in ("", "None"):
+            yield _wanted(graph, stem(name), [given.get(each) for each in keys], kind)
+
+
+def _wanted(graph: Graph, name: str, given: list[Any], kind: str) -> Wanted:
+    found = [number_at(graph, value) for value in given]
+    weight, text = (number(each.value) for each in found)
+    unet = 1.0 if weight is None else float(weight)
+    if kind == "LoraLoaderModelOnly":
+        text = 0
+    note = next((each.why for each in found if each.why), "" if weight is not None else f"how strongly {kind} uses it is not known here")
+    return Wanted(name, (), unet, None if text is None or float(text) == unet else float(text), note=note)
+
+
+def _start(draft: Draft, graph: Graph, inputs: Mapping[str, Any]) -> None:
+    """Remark on what it began with, where that was not noise alone."""
+    denoise = _denoise(graph, inputs).value
+    given = any(kind_of(node).startswith(("LoadImage", "VAEEncode")) for node in walk(graph, inputs.get("latent_image")))
+    if given or denoise not in (1, None):
+        draft.remark("denoise", "missing", "it was made from another picture, which the file does not carry", denoise)
+
+
+def _others(draft: Draft, graph: Graph) -> None:
+    for kind in sorted({kind_of(node) for node in graph.values()}):
         if "ControlNet" in kind or "T2IAdapter" in kind:
             draft.remark(kind, "missing", "the file does not carry the control picture; give it in the Control section")
-        elif not _KNOWN.search(kind):
-            draft.remark(kind, "approximated", "what this node does is not known here")
+        elif not _KNOWN.fullmatch(kind):
+            draft.remark(kind, "approximated", _REASONS.get(kind, "what this node does is not known here"))

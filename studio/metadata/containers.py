@@ -21,6 +21,8 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 OWN = "studio"
 KNOWN = (OWN, "parameters", "prompt", "invokeai_metadata", "Comment", "Description", "Software", "Title", "Source", "fooocus_scheme")
 """Keywords of PNG texts that some dialect uses; others are passed over."""
+# Those that hold no settings by themselves.
+_ABOUT = {"Description", "Software", "Title", "Source"}
 MAX_TEXT_BYTES = 4_000_000
 MAX_TEXTS = 1000
 MAX_PIXELS = 64_000_000
@@ -47,12 +49,17 @@ class Carried:
     @property
     def document(self) -> str:
         """Our own document, wherever this or an older studio put it; empty where there is none."""
-        return self.texts.get(OWN, "") or self.own or (self.comment if self.comment.startswith('{"schema"') else "")
+        return self.texts.get(OWN, "") or self.own or (self.comment if self._first_schema else "")
+
+    @property
+    def _first_schema(self) -> bool:
+        """Whether the comment is our document, as in the first schema; a prompt may begin so, but its settings stand in a line below."""
+        return self.comment.startswith('{"schema"') and "\n" not in self.comment
 
     @property
     def parameters(self) -> str:
         """The text in which most programs write their settings."""
-        return self.texts.get("parameters", "") or ("" if self.comment.startswith('{"schema"') else self.comment)
+        return self.texts.get("parameters", "") or ("" if self._first_schema else self.comment)
 
 
 def read(data: bytes, *, name: str) -> Carried:
@@ -61,12 +68,13 @@ def read(data: bytes, *, name: str) -> Carried:
     Raises:
         BadPicture: it is no PNG, JPEG or WebP file, or its texts go beyond all bounds.
     """
-    if data.startswith(SIGNATURE):
-        return Carried("PNG", _png_texts(data, name))
+    texts = _png_texts(data, name) if data.startswith(SIGNATURE) else None
+    if texts and texts.keys() - _ABOUT:
+        return Carried("PNG", texts)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of damaged EXIF, which is read as far as it goes
-            return _photo(data, name)
+            return _photo(data, name) if texts is None else _png_exif(data, texts)
     except BadPicture:
         raise
     except UnidentifiedImageError:
@@ -75,11 +83,20 @@ def read(data: bytes, *, name: str) -> Carried:
         raise BadPicture(f"{name} cannot be read as a picture, because it is damaged or cut short.") from error
 
 
+def _png_exif(data: bytes, texts: Mapping[str, str]) -> Carried:
+    """Return what stands in a PNG's EXIF block, where Civitai's own generator writes."""
+    block = next((bytes(content) for kind, content in _chunks(data) if kind == b"eXIf"), b"")
+    exif = Image.Exif()
+    if block:
+        exif.load(block)
+    return Carried("PNG", texts, *_exif(exif))
+
+
 def _photo(data: bytes, name: str) -> Carried:
     with Image.open(io.BytesIO(data), formats=("JPEG", "WEBP")) as opened:
         if opened.width * opened.height > MAX_PIXELS:
             raise BadPicture(f"{name} has {opened.width} x {opened.height} pixels; give one of at most {MAX_PIXELS // 10**6} megapixels.")
-        comment, maker = _exif(opened)
+        comment, maker = _exif(opened.getexif())
         kind = "JPEG" if opened.format in ("JPEG", "MPO") else "WEBP"
         return Carried(kind, {}, comment, maker, _own_xmp(opened.info.get("xmp", b"")))
 
@@ -142,8 +159,7 @@ def _png_text(kind: bytes, rest: bytes, name: str) -> str:
     return (unpack(text, name=name) if packed else text[:MAX_TEXT_BYTES]).decode("utf-8", "replace")
 
 
-def _exif(opened: Image.Image) -> tuple[str, str]:
-    exif = opened.getexif()
+def _exif(exif: Image.Exif) -> tuple[str, str]:
     inner = exif.get_ifd(ExifTags.IFD.Exif)
     # Some programs put these two where others put the camera's name.
     comment, maker = (inner.get(tag, exif.get(tag, b"")) for tag in (ExifTags.Base.UserComment, ExifTags.Base.MakerNote))

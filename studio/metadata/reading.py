@@ -2,23 +2,35 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from studio.metadata.record import Record
+from studio.metadata.wording import Syntax, Tag, untagged
+from studio.schedulers import TABLE
 
 Verdict = Literal["exact", "approximated", "missing"]
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A model, LoRA or ControlNet as the picture names it; `hashes` are whole or shortened."""
+    """A model, LoRA or ControlNet as the picture names it.
+
+    Attributes:
+        name: what it is called there.
+        hashes: SHA-256, whole or shortened, of the file or its tensors.
+        weight, text_encoder_weight: of a LoRA.
+        note: why it is only near, whatever is found here; empty where nothing speaks against it.
+        other_hash: a hash of another kind, by which nothing is found here, but people may find it.
+    """
 
     name: str
     hashes: tuple[str, ...] = ()
     weight: float = 1.0
     text_encoder_weight: float | None = None
+    note: str = ""
+    other_hash: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,12 +72,42 @@ class Draft:
         self.remarks: list[Remark] = []
         self.loras: list[Wanted] = []
         self.model: Wanted | None = None
+        self._tags: list[Tag] = []
 
-    def texts(self, prompt: object, negative: object) -> None:
-        """Take the two prompts."""
+    def texts(self, prompt: object, negative: object, syntax: Syntax) -> None:
+        """Take the two prompts without their LoRA tags, and remark on signs that mean nothing here."""
         for name, text in (("prompt", prompt), ("negative_prompt", negative)):
-            if isinstance(text, str):
-                self.fields[name] = text
+            if not isinstance(text, str):
+                continue
+            bare, tags = untagged(text, unet_first=syntax.unet_first)
+            self.fields[name] = bare
+            if found := syntax.signs.search(bare):
+                self.remark(name, "approximated", syntax.why, found[0])
+            if name == "prompt":
+                self._tags.extend(tags)
+            elif tags:
+                self.remark(name, "approximated", "LoRA tags are taken out of it, as they do nothing there", tags[0].name)
+
+    def take_tags(self, digests: Callable[[str], tuple[str, ...]] = lambda name: (), *, note: str = "") -> None:
+        """Take the LoRAs that tags in the prompt name, but for those that are taken already.
+
+        Args:
+            digests: hashes by a tag's name.
+            note: why these are only near.
+        """
+        known = {_plain(lora.name) for lora in self.loras}
+        for tag in self._tags:
+            if tag.kind == "hypernet":
+                self.remark("hypernet", "missing", "hypernetworks are not used here", tag.name)
+            elif _plain(tag.name) not in known:
+                apart = None if tag.text_weight == tag.weight else tag.text_weight
+                reasons = "; ".join(filter(None, (tag.note, note)))
+                self.loras.append(Wanted(tag.name, digests(tag.name), tag.weight, apart, reasons))
+        self._tags.clear()
+
+    def names(self, lora: str) -> bool:
+        """Whether a LoRA of that name is taken already."""
+        return _plain(lora) in {_plain(known.name) for known in self.loras}
 
     def numbers(self, **found: object) -> None:
         """Take numbers by their request fields, given as numbers or texts."""
@@ -92,13 +134,19 @@ class Draft:
         """Note what is not taken over as it is."""
         self.remarks.append(Remark(subject[:80], verdict, why, shown(value)))
 
-    def other_noise(self, program: str) -> None:
-        """Note that a seed means another picture here."""
-        if "seed" in self.fields:
+    def noise(self, program: str, *, alike: bool = False) -> None:
+        """Note where a seed means another picture here; `alike`: the noise that a run begins with is drawn as here."""
+        if "seed" not in self.fields:
+            return
+        row = TABLE.get(str(self.fields.get("scheduler")))
+        if not alike:
             self.remark("seed", "approximated", f"{program} draws its noise otherwise, so the same seed makes another picture here")
+        elif row and row.stochastic:
+            self.remark("seed", "approximated", f"{row.name} adds noise at each step, and {program} draws that otherwise")
 
     def reading(self, dialect: str) -> Reading:
         """Return what was found."""
+        self.take_tags(note=f"it is a tag in the prompt, and the picture does not say whether {dialect} used it")
         fields = dict(self.fields)
         return Reading(dialect=dialect, fields=fields, model=self.model, loras=tuple(self.loras), remarks=tuple(self.remarks))
 
@@ -128,6 +176,11 @@ def hashes(*found: object) -> tuple[str, ...]:
     """Return those of some values that are SHA-256 or its beginning, in small letters."""
     texts = (text.strip().lower().removeprefix("0x").removeprefix("sha256:") for text in found if isinstance(text, str))
     return tuple(text for text in texts if re.fullmatch(r"[0-9a-f]{8,64}", text))
+
+
+def _plain(name: str) -> str:
+    """Return a name as LoRAs are compared inside one picture: without folder and without what A1111 takes out beside hashes."""
+    return re.sub(r"[:,]", "", stem(name)).lower()
 
 
 def shown(value: object) -> str:

@@ -13,6 +13,8 @@ from studio.request import MAX_LORAS, MAX_SEED, ControlUse, GenerationRequest, L
 
 SCALARS = ("prompt", "negative_prompt", "scheduler", "steps", "guidance_scale", "seed", "width", "height")
 MAX_LINES = 200
+MAX_NAMED = 50
+MAX_WHY = 400
 
 
 class _Card(Protocol):
@@ -76,7 +78,15 @@ def recall(reading: Reading, inventory: Inventory, *, has_picture: Callable[[str
     request = GenerationRequest.parse({**fields, "model": model, "loras": loras})
     remarks = [_line(remark) for remark in reading.remarks if remark.subject not in SCALARS]
     said = frozenset([*fields, "loras", "controls", *(["model"] if model else [])])
-    return Recall(reading.dialect, request, tuple([*lines, *line, *told, *remarks][:MAX_LINES]), said)
+    return Recall(reading.dialect, request, _shortened([*lines, *line, *told, *remarks]), said)
+
+
+def _shortened(lines: list[Line]) -> tuple[Line, ...]:
+    """Return the first lines of a report, and say how many there are besides."""
+    if len(lines) <= MAX_LINES:
+        return tuple(lines)
+    left = len(lines) - MAX_LINES + 1
+    return (*lines[: MAX_LINES - 1], Line("Others", f"{left} more", "missing", "they are more than are listed here"))
 
 
 def _own(reading: Reading, record: Record, inventory: Inventory, has_picture: Callable[[str], bool]) -> Recall:
@@ -111,15 +121,18 @@ def _scalars(reading: Reading, *, multiple: int) -> tuple[dict[str, Any], list[L
     fields: dict[str, Any] = {}
     lines = []
     for name in SCALARS:
-        remark = next((remark for remark in reading.remarks if remark.subject == name), None)
-        if name not in reading.fields:
-            lines += [Line(_title(name), remark.value, "missing", remark.why)] if remark else []
+        remarks = [remark for remark in reading.remarks if remark.subject == name]
+        value = next((remark.value for remark in remarks), "")
+        why = ""
+        if name in reading.fields:
+            said = reading.fields[name]
+            fields[name], why = _bounded(name, said, multiple=multiple)
+            value = value if value and name == "scheduler" else shown(said)
+        elif not remarks:
             continue
-        said = reading.fields[name]
-        fields[name], why = _bounded(name, said, multiple=multiple)
-        reasons = [part for part in (why, remark.why if remark else "") if part]
-        value = remark.value if remark and remark.value and name == "scheduler" else shown(said)
-        lines.append(Line(_title(name), value, "approximated" if reasons else "exact", "; ".join(reasons)))
+        reasons = dict.fromkeys(filter(None, (why, *(remark.why for remark in remarks))))
+        near: Verdict = "approximated" if reasons else "exact"
+        lines.append(Line(_title(name), value, near if name in fields else "missing", "; ".join(reasons)[:MAX_WHY]))
     return fields, lines
 
 
@@ -127,7 +140,8 @@ def _bounded(name: str, said: Any, *, multiple: int) -> tuple[Any, str]:
     """Return a value the field accepts, and why it is another one than was said; empty when it is the same."""
     if isinstance(said, str):
         text = said.encode("utf-8", "replace").decode()
-        return (text[:10_000], "it is cut to 10,000 characters") if len(text) > 10_000 else (text, "")
+        why = "" if text == said else "broken characters in it are question marks here"
+        return (text[:10_000], "it is cut to 10,000 characters") if len(text) > 10_000 else (text, why)
     if name == "seed":
         seed = int(said) % (MAX_SEED + 1)
         return seed, "" if seed == said else f"seeds have 32 bits here, so {seed} is set"
@@ -151,18 +165,31 @@ def _model(wanted: Wanted | None, inventory: Inventory) -> tuple[str | None, lis
 def _loras(wanted: Sequence[Wanted], inventory: Inventory) -> tuple[list[dict[str, Any]], list[Line]]:
     found: dict[str, dict[str, Any]] = {}
     lines = []
-    for one in wanted[:50]:
+    full = f"there is room for {MAX_LORAS} LoRAs here"
+    for one in wanted[:MAX_NAMED]:
         card, verdict, why = _match(one, inventory.loras)
-        weight, text_weight = one.weight, one.text_encoder_weight
-        least, most = limits("loras.weight")
-        if (card and not least <= weight <= most) or (text_weight is not None and not least <= text_weight <= most):
-            verdict, why = "approximated", f"its weight is brought into {least:g} to {most:g}"
-            weight = min(max(weight, least), most)
-            text_weight = None if text_weight is None else min(max(text_weight, least), most)
-        if card and len(found) < MAX_LORAS:
-            found[card.name] = {"name": card.name, "weight": float(weight), "text_encoder_weight": text_weight}
-        lines.append(Line("LoRA", f"{_named(one)}, weight {one.weight:g}", verdict, why))
+        if card and card.name not in found and len(found) == MAX_LORAS:
+            card, verdict, why = None, "missing", full
+        near = [one.note]
+        if card:
+            use, brought = _use(card.name, one)
+            near = [brought, "it is named more than once, and what is said last counts" if card.name in found else "", one.note]
+            found[card.name] = use
+        reasons = list(filter(None, near))
+        verdict = "approximated" if card and reasons else verdict
+        lines.append(Line("LoRA", f"{_named(one)}, weight {one.weight:g}", verdict, "; ".join(filter(None, (why, *reasons)))[:MAX_WHY]))
+    if len(wanted) > MAX_NAMED:
+        lines.append(Line("LoRA", f"{len(wanted) - MAX_NAMED} more", "missing", full))
     return list(found.values()), lines
+
+
+def _use(name: str, one: Wanted) -> tuple[dict[str, Any], str]:
+    """Return a LoRA's entry, and why its weights are others than were said; empty when they are the same."""
+    least, most = limits("loras.weight")
+    said = one.weight, one.text_encoder_weight
+    unet, text = (None if weight is None else min(max(float(weight), least), most) for weight in said)
+    why = "" if (unet, text) == said else f"its weight is brought into {least:g} to {most:g}"
+    return {"name": name, "weight": unet, "text_encoder_weight": text}, why
 
 
 def _controls(
@@ -177,9 +204,9 @@ def _controls(
             continue
         wanted = _wanted(marks[index]) if index < len(marks) else Wanted(use.model or "")
         fitting = [net for net in inventory.controlnets if net.kind == use.kind]
-        card, verdict, why = _match(wanted, fitting) if wanted.name else (None, "exact", "")
-        if card is None and wanted.name:
-            verdict, why = "approximated", f"{why}; the first ControlNet that fits is used" if fitting else why
+        card, verdict, why = _match(wanted, fitting) if wanted.name else (None, "missing", "the picture does not say which ControlNet")
+        if card is None and fitting:
+            verdict, why = "approximated", f"{why}; the first ControlNet that fits is used"
         kept.append(use.model_copy(update={"model": card.name if card else None}))
         lines.append(Line(label, f"{_named(wanted)}, weight {use.weight:g}", verdict, why))
     return tuple(kept), lines
@@ -192,14 +219,20 @@ def _match(wanted: Wanted, cards: Sequence[Card]) -> tuple[Card | None, Verdict,
             return card, "exact", "" if card.name == wanted.name else f"found by its hash as {card.name}"
     names = [card for card in cards if card.name == wanted.name] or [card for card in cards if _bare(card.name) == _bare(wanted.name)]
     if not wanted.name or not names:
-        return None, "missing", "it is not on this machine" + (f", hash {wanted.hashes[0][:12]}" if wanted.hashes else "")
+        digest = wanted.hashes[0][:12] if wanted.hashes else wanted.other_hash[:24]
+        return None, "missing", "it is not on this machine" + (f", hash {digest}" if digest else "")
     card = names[0]
     other = "" if card.name == wanted.name else f" as {card.name}"
     if not wanted.hashes:
-        return card, "approximated", f"found by its name{other}; the picture gives no hash"
+        said = f"the picture's hash is of another kind, {wanted.other_hash[:24]}" if wanted.other_hash else "the picture gives no hash"
+        return card, "approximated", f"found by its name{other}; {said}"
     if not card.hash:
         return card, "approximated", f"found by its name{other}; its hash here is still being computed"
-    return card, "approximated", f"{card.name} here is another file: hash {card.hash[:10]}, and the picture says {wanted.hashes[0][:12]}"
+    return (
+        card,
+        "approximated",
+        f"found by its name{other}; its hash here is {card.hash[:10]}, and the picture says {wanted.hashes[0][:12]}",
+    )
 
 
 def _bare(name: str) -> str:

@@ -106,11 +106,13 @@ def to_a1111(row: str) -> tuple[str, str]:
 
 def from_a1111(sampler: str, schedule: str | None) -> Choice:
     """Return the row of A1111's names; without a schedule the sampler's name holds it, as before version 1.9."""
-    if schedule is None:
-        sampler, schedule = _split(sampler)
+    base, joined = _split(sampler)
+    if schedule is None or (joined and schedule.lower() in (joined.lower(), "automatic")):
+        # Fooocus writes the schedule both into the sampler's name and beside it.
+        sampler, schedule = base, joined
     elif schedule.lower() == "automatic":
         schedule = _AUTOMATIC.get(sampler, "")
-    return _row(_SDNEXT.get(sampler, sampler), schedule)
+    return _row(_SDNEXT.get(sampler, _K.get(sampler, sampler)), schedule)
 
 
 def from_k(sampler: str, schedule: str = "") -> Choice:
@@ -126,8 +128,6 @@ def from_invoke(identifier: str) -> Choice:
 
 
 def _split(name: str) -> tuple[str, str]:
-    if name in TABLE:
-        return name, ""
     return next(((name.removesuffix(f" {suffix}"), suffix) for suffix in _SUFFIXES if name.endswith(f" {suffix}")), (name, ""))
 
 

@@ -5,48 +5,43 @@ Sources: `create_infotext` of stable-diffusion-webui 1.10 and of Forge; `process
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from studio.metadata import wording
 from studio.metadata.infotext import Infotext, parse, values
-from studio.metadata.reading import Draft, Reading, Wanted, hashes, number
+from studio.metadata.json_text import objects, rows
+from studio.metadata.reading import Draft, Reading, Wanted, hashes, number, stem
 from studio.metadata.samplers import from_a1111
 
-_TAG = re.compile(r"<(lora|lyco|hypernet):([^:<>]{1,300})((?::[^:<>]{0,60}){0,6})>", re.IGNORECASE)
-_WEIGHTED = re.compile(r"[(\[][^()\[\]]{1,300}[)\]]|\bBREAK\b|\bAND\b")
 _TAKEN = {
-    *(
-        "Steps",
-        "Sampler",
-        "Schedule type",
-        "Scheduler",
-        "CFG scale",
-        "Seed",
-        "Size",
-        "Model hash",
-        "Model",
-        "Lora hashes",
-        "Version",
-        "RNG",
-    ),
-    *("App", "Hashes", "Lora weights", "LoRA networks", "LoRA hashes", "User", "Pipeline", "Operations", "Parser", "Batch", "Index"),
-    *("Raw prompt", "Raw negative prompt", "Batch size", "Batch pos", "lora", "model"),
+    *("Steps", "Sampler", "Schedule type", "Scheduler", "CFG scale", "Seed", "Size", "Model hash", "Model", "Lora hashes", "Version"),
+    *("RNG", "App", "Hashes", "Lora weights", "LoRA networks", "LoRA hashes", "LoRA tags", "User", "Pipeline", "Operations", "Parser"),
+    *("Raw prompt", "Raw negative prompt", "Batch size", "Batch pos", "Batch", "Index", "lora", "model", "Created Date"),
+    *("Civitai resources", "Civitai metadata"),
 }
+_NEUTRAL = {("Clip skip", "1"), ("CLiP-skip", "1"), ("CLiP-skip", "1.0")}
+OURS = "Studio's A1111 line"
+_LAYERS = "all of the text encoder's layers are used here"
+_AUTOENCODER = "the model's own autoencoder is used here"
+_DRAWN = "the prompt is what was drawn from it, and the template is not taken over"
 _REASONS = {
-    "Clip skip": "all of the text encoder's layers are used here",
+    "Clip skip": _LAYERS,
+    "CLiP-skip": _LAYERS,
     "Denoising strength": "it was made from another picture, or enlarged, which the file does not carry",
     "Hires upscale": "pictures are not enlarged while they are made here",
-    "VAE": "the model's own autoencoder is used here",
-    "VAE hash": "the model's own autoencoder is used here",
+    "VAE": _AUTOENCODER,
+    "VAE hash": _AUTOENCODER,
     "TI hashes": "embeddings are not used here",
     "Refiner": "no second model takes over here",
+    **dict.fromkeys(("Template", "Negative Template", "Negative template", "Wildcard prompt", "Wildcard negative prompt"), _DRAWN),
 }
 _CONTROL = re.compile(r"ControlNet \d+|Control (?:type|model)")
-MAX_REMARKS = 40
 
 
 def recognised(text: str) -> bool:
-    """Whether a text is one of these."""
-    return not text.lstrip().startswith("{") and bool(parse(text).pairs)
+    """Whether a text is one of these; a prompt may well begin like JSON."""
+    return bool(parse(text).pairs) and not objects(text)
 
 
 def read(text: str, *, scheme: str = "") -> Reading:
@@ -62,31 +57,16 @@ def read(text: str, *, scheme: str = "") -> Reading:
     schedule = pairs.get("Schedule type", pairs.get("Scheduler") or pairs.get("Sampler sigma"))
     if sampler := pairs.get("Sampler"):
         draft.sampler(from_a1111(sampler, schedule), " ".join(filter(None, (sampler, schedule))))
-    if pairs.get("Model") or pairs.get("Model hash"):
-        draft.model = Wanted(pairs.get("Model", ""), hashes(pairs.get("Model hash")))
-    _loras(draft, found)
-    _others(draft, pairs)
-    if pairs.get("RNG", "GPU") != "CPU":
-        draft.other_noise("Another program" if dialect == "A1111 text" else dialect)
+    digests = objects(pairs.get("Hashes", ""))
+    if pairs.get("Model") or pairs.get("Model hash") or digests.get("model"):
+        known = dict.fromkeys(hashes(pairs.get("Model hash"), digests.get("model")))
+        draft.model = Wanted(stem(pairs.get("Model", "")), tuple(known))
+    _loras(draft, pairs, digests)
+    _resources(draft, pairs)
+    _others(draft, found, digests)
+    if dialect != OURS:
+        draft.noise("another program" if dialect == "A1111 text" else dialect, alike=pairs.get("RNG", "GPU") == "CPU")
     return draft.reading(dialect)
-
-
-def tagged(prompt: str) -> tuple[str, list[tuple[str, float, float]]]:
-    """Return a prompt without its LoRA tags, and per tag (name, weight in the U-Net, weight in the text encoder)."""
-    found = []
-    for kind, name, rest in _TAG.findall(prompt):
-        places: dict[str, float] = {}
-        positions = [part for part in rest.split(":")[1:] if "=" not in part]
-        named = dict(part.split("=", 1) for part in rest.split(":")[1:] if "=" in part)
-        for place, text in (*zip(("te", "unet"), positions, strict=False), *named.items()):
-            weight = number(text)
-            if weight is not None:
-                places[place.strip().lower()] = float(weight)
-        text_weight = places.get("te", 1.0)
-        if kind.lower() != "hypernet":
-            found.append((name.strip(), places.get("unet", text_weight), text_weight))
-    bare = re.sub(r" {2,}", " ", _TAG.sub("", prompt)) if _TAG.search(prompt) else prompt
-    return re.sub(r" +(?=[,\n])", "", bare).strip() if bare != prompt else prompt, found
 
 
 def _dialect(pairs: Mapping[str, str], scheme: str) -> str:
@@ -96,42 +76,87 @@ def _dialect(pairs: Mapping[str, str], scheme: str) -> str:
     if scheme == "a1111" or version.startswith("Fooocus"):
         return "Fooocus"
     if version.startswith("Studio"):
-        return "Studio's A1111 line"
-    if version.startswith("f") or any(key.startswith(("Module ", "Distilled CFG", "Diffusion in Low Bits")) for key in pairs):
+        return OURS
+    if version.startswith(("f", "neo")) or any(key.startswith(("Module ", "Distilled CFG", "Diffusion in Low Bits")) for key in pairs):
         return "Forge"
+    if version.startswith("ComfyUI"):
+        return "A1111 text"
     return "A1111" if version.startswith(("v", "1.")) or "Model hash" in pairs else "A1111 text"
 
 
 def _prompts(draft: Draft, found: Infotext) -> None:
-    prompt, _ = tagged(found.pairs.get("Raw prompt", found.prompt))
-    negative, _ = tagged(found.pairs.get("Raw negative prompt", found.negative_prompt))
-    draft.texts(prompt, negative)
-    for name, text in (("prompt", prompt), ("negative_prompt", negative)):
-        if weighted := _WEIGHTED.search(text):
-            draft.remark(name, "approximated", "weights in brackets, BREAK and AND are read as plain words here", weighted[0])
-    if "<hypernet:" in found.prompt.lower():
-        draft.remark("hypernet", "missing", "hypernetworks are not used here")
+    whole = found.prompt, found.negative_prompt
+    typed = found.pairs.get("Raw prompt", whole[0]), found.pairs.get("Raw negative prompt", whole[1])
+    draft.texts(*typed, syntax=wording.A1111)
+    for name, text, used in zip(("prompt", "negative_prompt"), typed, whole, strict=True):
+        if text.strip() != used.strip():
+            draft.remark(name, "approximated", "styles added words to it there, which are not taken over", used)
 
 
-def _loras(draft: Draft, found: Infotext) -> None:
-    known = values(found.pairs.get("Lora hashes", ""))
-    names = [name.strip() for name in found.pairs.get("LoRA networks", "").split(",") if name.strip()]
-    known |= dict(zip((name.split(":")[0] for name in names), found.pairs.get("LoRA hashes", "").replace(" ", "").split(","), strict=False))
-    _, tags = tagged(found.prompt)
-    for name, text in values(found.pairs.get("Lora weights", "")).items():
-        if (weight := number(text)) is not None and name not in {tag[0] for tag in tags}:
-            tags.append((name, float(weight), float(weight)))
-    for name, weight, text_weight in tags:
-        digest = known.get(name) or known.get(re.sub(r"[:,]", "", name), "")
-        apart = None if text_weight == weight else text_weight
-        draft.loras.append(Wanted(name, hashes(digest), weight, apart))
+def _loras(draft: Draft, pairs: Mapping[str, str], digests: Mapping[str, Any]) -> None:
+    """Take the LoRAs of the tags, then those that stand beside the prompt alone; one that has no weight is only named."""
+    known: dict[str, list[object]] = {}
+    for name, digest in (*_listed(pairs), *((key[5:], digests[key]) for key in digests if key.startswith("lora:"))):
+        known.setdefault(_bare(name), []).append(digest)
+
+    def found(name: str) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(hashes(*known.get(_bare(name), ()))))
+
+    draft.take_tags(found)
+    networks = (part.strip().split(":")[:2] for part in pairs.get("LoRA networks", "").split(","))
+    weighted = [*values(pairs.get("Lora weights", "")).items(), *((part[0], part[-1]) for part in networks if part[0])]
+    for name, text in weighted:
+        if (weight := number(text)) is not None and not draft.names(name):
+            draft.loras.append(Wanted(name, found(name), float(weight)))
+    for name in dict.fromkeys([name for name, _ in weighted] + list(known)):
+        if not draft.names(name):
+            why = "the picture names it, but not how strongly it was used"
+            draft.remark("LoRA", "missing", why, " ".join([name, *(f"[{digest[:12]}]" for digest in found(name)[:1])]))
 
 
-def _others(draft: Draft, pairs: Mapping[str, str]) -> None:
+def _listed(pairs: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield (name, hash) of A1111's list and of SD.Next's two, whose hashes stand alone and may be fewer."""
+    yield from values(pairs.get("Lora hashes", "")).items()
+    names, digests = ([part.strip() for part in pairs.get(key, "").split(",") if part.strip()] for key in ("LoRA networks", "LoRA hashes"))
+    if len(names) == len(digests):
+        yield from zip((name.split(":")[0] for name in names), digests, strict=True)
+
+
+def _bare(name: str) -> str:
+    """A1111 takes colons and commas out of names beside hashes."""
+    return re.sub(r"[:,]", "", name).strip()
+
+
+def _resources(draft: Draft, pairs: Mapping[str, str]) -> None:
+    """Take what Civitai's own generator used, which it calls by its pages' names and gives no hashes of."""
+    tagged = bool(draft.loras)
+    for row in rows(objects(f'{{"rows": {pairs.get("Civitai resources", "[]")}}}'), "rows"):
+        if not isinstance(row, dict):
+            continue
+        kind = str(row.get("type") or "".join(str(row.get("air")).split(":")[3:4])).lower()
+        name = stem(row.get("modelName")) or f"Civitai {number(row.get('modelVersionId')) or ''}".strip()
+        weight = number(row.get("weight"))
+        if kind == "checkpoint":
+            draft.model = draft.model or Wanted(name)
+        elif kind not in ("lora", "locon", "lycoris", "dora"):
+            draft.remark(kind or "resource", "missing", "this studio does not use it", name)
+        elif not tagged:
+            note = "the picture does not say how strongly it was used" if weight is None else ""
+            draft.loras.append(Wanted(name, (), 1.0 if weight is None else float(weight), note=note))
+        elif not draft.names(name):
+            draft.remark("LoRA", "approximated", "Civitai calls one of the others so, or it is not taken over", name)
+
+
+def _others(draft: Draft, found: Infotext, digests: Mapping[str, Any]) -> None:
     """Remark on every pair that is not taken over, so that nothing is passed over in silence."""
-    for key, value in list(pairs.items())[:MAX_REMARKS]:
+    for key, value in (
+        *found.templates.items(),
+        *found.pairs.items(),
+        *((key, digests[key]) for key in digests if key.startswith("embed:")),
+    ):
         if _CONTROL.fullmatch(key):
             draft.remark(key, "missing", "the file does not carry the control picture; give it in the Control section", value)
-        elif key not in _TAKEN and value not in ("", "None"):
-            reason = _REASONS.get(key, "this studio has no such setting")
-            draft.remark(key, "missing" if key in ("TI hashes", "Denoising strength") else "approximated", reason, value)
+        elif key not in _TAKEN and value not in ("", "None") and (key, value) not in _NEUTRAL:
+            reason = _REASONS.get("TI hashes" if key.startswith("embed:") else key, "this studio has no such setting")
+            gone = key.startswith("embed:") or key in ("TI hashes", "Denoising strength")
+            draft.remark(key, "missing" if gone else "approximated", reason, value)

@@ -6,12 +6,14 @@ preset export (title to object with `param_map`, whose values are texts, `{value
 
 import csv
 import io
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from studio.errors import BadPreset, InvalidRequest
+from studio.metadata.fooocus import STEPS as FOOOCUS_STEPS
 from studio.metadata.reading import stem
 from studio.metadata.samplers import from_k
 from studio.presets import names
@@ -20,7 +22,6 @@ from studio.presets.merge import HOLE
 from studio.request import GenerationRequest, bounds, limits, shorten
 
 MAX_ROWS = 1000
-FOOOCUS_STEPS = {"quality": 60, "speed": 30, "extreme speed": 8, "lightning": 4, "hyper-sd": 4}
 SWARM_NUMBERS = {
     "steps": "steps",
     "cfgscale": "guidance_scale",
@@ -55,17 +56,20 @@ class Builder:
             self.notes.append(str(error).rstrip("."))
 
     def number(self, field: str, value: Any) -> None:
-        """Take a number, which may be written as a text; one out of bounds is brought to the nearest bound, and that is noted."""
+        """Take a number, which may be written as a text; the nearest that the field can hold is taken, and noted."""
         try:
             given = float(value)
         except (TypeError, ValueError, OverflowError):
+            given = math.nan
+        if math.isnan(given):
             self.notes.append(f"{field} must be {bounds(field)}, not {shorten(value)}")
             return
         least, most = limits(field)
-        if not least <= given <= most:
-            given = most if given > most else least
-            self.notes.append(f"{field} {shorten(value)} was brought to {given:g}")
-        self.set(field, given if field == "guidance_scale" else int(given))
+        brought = min(max(given, least), most)
+        taken = brought if field == "guidance_scale" else int(brought)
+        if taken != given:
+            self.notes.append(f"{field} {shorten(value)} was brought to {taken}")
+        self.set(field, taken)
 
     def scheduler(self, sampler: Any, schedule: Any) -> None:
         """Take a sampler and a schedule in ComfyUI's words."""
@@ -81,9 +85,15 @@ class Builder:
         least, most = limits("loras.weight")
         for file, weight in uses:
             try:
-                taken.append({"name": stem(str(file)), "weight": min(max(float(weight), least), most)})
+                given = float(weight)
             except (TypeError, ValueError, OverflowError):
-                self.notes.append(f"LoRA {shorten(file)} has the weight {shorten(weight)}, which is none")
+                given = math.nan
+            if math.isnan(given) or not stem(str(file)):
+                self.notes.append(f"LoRA {shorten(file)} has the weight {shorten(weight)}, and is left out")
+                continue
+            taken.append({"name": stem(str(file)), "weight": min(max(given, least), most)})
+            if taken[-1]["weight"] != given:
+                self.notes.append(f"the weight of LoRA {shorten(file)}, {shorten(weight)}, was brought to {taken[-1]['weight']:g}")
         self.set("loras", taken)
 
     def done(self, name: str, **details: Any) -> Foreign:

@@ -138,6 +138,8 @@ def small(data: bytes, name: str) -> str:
 def summary(found: Recall) -> str:
     """Say in one sentence how faithful the settings are."""
     near, gone = found.count("approximated"), found.count("missing")
+    if not found.lines:
+        return "The picture names its program, but no settings."
     if not near and not gone:
         return "All settings are exact."
     parts = [f"{count} {word}" for count, word in ((found.count("exact"), "exact"), (near, "approximated"), (gone, "missing")) if count]

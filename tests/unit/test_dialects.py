@@ -109,7 +109,7 @@ def test_what_is_not_here_is_named_with_its_hash() -> None:
 def test_another_file_of_the_same_name_is_only_near() -> None:
     found = told(png(parameters="x\nSteps: 20, Sampler: Euler, Model hash: 0123456789, Model: Mini, Version: v1.9.0"))
     assert found.request.model == "Mini"
-    assert line(found, "Model") == ("approximated", "Mini here is another file: hash aaaaaaaaaa, and the picture says 0123456789")
+    assert line(found, "Model") == ("approximated", "found by its name; its hash here is aaaaaaaaaa, and the picture says 0123456789")
     unknown = told(
         png(parameters="x\nSteps: 20, Sampler: Euler, Model hash: 0123456789, Model: Mini"), Inventory((replace(CARD, hash=""),))
     )
@@ -199,7 +199,8 @@ def test_invoke() -> None:
         7,
     )
     assert found.request.loras == (LoraUse(name="ink", weight=0.6),)
-    assert line(found, "Model") == ("approximated", "found by its name; the picture gives no hash")
+    said = "found by its name; the picture's hash is of another kind, blake3:ababababababababa"
+    assert line(found, "Model") == ("approximated", said)
     assert (
         line(found, "Seed") == ("exact", "") and line(found, "ControlNet")[0] == "missing" and line(found, "clip_skip")[0] == "approximated"
     )
@@ -331,6 +332,7 @@ def test_our_own_pictures_find_renamed_weights_by_hash_and_say_what_is_missing()
     assert [(each.subject, each.verdict) for each in found.lines if each.verdict == "missing"] == [
         ("LoRA", "missing"),
         ("Control sketch", "missing"),
+        ("Control depth", "missing"),
     ]
 
 
