@@ -48,13 +48,13 @@ def make_folder(folder: Path, *, called: str = "") -> Path:
     Raises:
         StudioError: it cannot be made.
     """
-    if not folder.is_dir():
-        try:
+    try:
+        if not folder.is_dir():
             make_folder(folder.parent, called=called)
             folder.mkdir(exist_ok=True)
             _sync_folder(folder.parent)
-        except OSError as error:
-            raise _refusal(called or str(folder), error) from error
+    except OSError as error:
+        raise _refusal(called or str(folder), error) from error
     return folder
 
 
@@ -80,9 +80,9 @@ def sweep(folder: Path) -> int:
     A draft younger than `DEAD_AFTER` may be another studio's at work and stays; so does one that cannot be removed.
     """
     swept = 0
-    for draft in folder.rglob(".studio-*.part"):
-        if _DRAFT.fullmatch(draft.name) and _age(draft) > DEAD_AFTER:
-            swept += _drop(draft)
+    for place, _, names in os.walk(folder):  # passes over what cannot be read
+        for draft in (Path(place, name) for name in names if _DRAFT.fullmatch(name)):
+            swept += _age(draft) > DEAD_AFTER and _drop(draft)
     return swept
 
 

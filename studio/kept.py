@@ -196,6 +196,8 @@ def _shown(value: object) -> str:
 def _text(name: str, value: object) -> str:
     if not isinstance(value, str) or len(value) > MAX_TEXT:
         raise InvalidRequest(f"{name} must be a text of at most {MAX_TEXT} characters, not {shorten(value)}.")
+    if any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in value):
+        raise InvalidRequest(f"{name} holds a character that is none; leave it out.")
     return value
 
 

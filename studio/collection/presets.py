@@ -11,7 +11,7 @@ from PIL import Image
 
 from studio.collection.answers import Look, NameTaken, Saved, TakenIn
 from studio.collection.taking import Taking, small
-from studio.errors import BadPreset, InvalidRequest, NotAllowed
+from studio.errors import BadPreset, InvalidRequest, NotAllowed, StudioError
 from studio.people import OWNER, Person
 from studio.ports import InventorySource, Pictures, PresetStore
 from studio.presets import Preset, apply, changes, encode, names, snapshot
@@ -195,6 +195,7 @@ class Presets:
 
         Raises:
             BadPreset: nothing in it can be taken; the sentence says why.
+            StudioError: the folder cannot be written; where that comes about in the middle, the presets before are taken and it is a note.
         """
         self._check_may(person)
         incoming = open_file(data, called)
@@ -211,7 +212,13 @@ class Presets:
                     taking.notes.append(f"{preset.name} was left out: {full}")
                 else:
                     preset = replace(preset, name=names.free(preset.name, shelf.keys()))
-                    self._store.write(person, preset)
+                    try:
+                        self._store.write(person, preset)
+                    except StudioError as error:
+                        if not made:
+                            raise
+                        taking.notes.append(f"{preset.name} and what follows it were left out: {error}")
+                        break
                     shelf = replace(shelf, presets=(*shelf.presets, preset))
                     made.append(preset.name)
         return TakenIn(tuple(made), tuple(dict.fromkeys(taking.notes)))

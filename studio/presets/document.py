@@ -104,7 +104,7 @@ def encode(preset: Preset) -> bytes:
     """Return the preset's file, UTF-8.
 
     Raises:
-        BadPreset: it would be larger than what is read again.
+        BadPreset: it would not be read again: it is too large, nested too deeply, or holds half a character.
     """
     document = {
         **preset.extra,
@@ -117,9 +117,13 @@ def encode(preset: Preset) -> bytes:
         "request": dict(preset.values),
         "hashes": {kind: dict(known) for kind, known in preset.hashes.items()},
     }
-    data = (json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
+    try:
+        data = (json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
+    except UnicodeError as error:
+        raise BadPreset(f"{shorten(preset.name)} holds half a character, which no file takes; leave it out.") from error
     if len(data) > plain.MAX_BYTES:
         raise BadPreset(f"{shorten(preset.name)} would have {len(data) / 1e6:.1f} MB; a preset has at most {plain.MAX_BYTES // 10**6} MB.")
+    plain.loads(data, shorten(preset.name))
     return data
 
 

@@ -7,8 +7,9 @@ import json
 import logging
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from studio import atomic
 from studio.errors import InvalidRequest, StudioError
@@ -58,16 +59,18 @@ class DiskBacklog:
 
     def count(self, key: str, starts: int) -> None:
         """Add to how often a job was started; one that was not noted is none of ours."""
-        for path in self._files(key):
+
+        def rename(path: Path) -> None:
             found = _NAME.fullmatch(path.name)
             assert found is not None
             now = max(0, min(9, int(found[3]) + starts))
-            self._quietly(lambda: path.rename(path.with_name(f"{found[1]}-{key}.{now}.json")))
+            path.rename(path.with_name(f"{found[1]}-{key}.{now}.json"))
+
+        self._quietly(key, rename)
 
     def drop(self, key: str) -> None:
         """Forget a job."""
-        for path in self._files(key):
-            self._quietly(lambda: path.unlink(missing_ok=True))
+        self._quietly(key, lambda path: path.unlink(missing_ok=True))
 
     def close(self) -> None:
         """Leave the folder to the next studio."""
@@ -80,10 +83,11 @@ class DiskBacklog:
             return []
         return [path for path in self._folder.glob(f"*-{key}.?.json") if (found := _NAME.fullmatch(path.name)) and found[2] == key]
 
-    def _quietly(self, work: Any) -> None:
+    def _quietly(self, key: str, work: Callable[[Path], None]) -> None:
         # At worst a job is run once more after a restart, which is better than one that is not run.
         try:
-            work()
+            for path in self._files(key):
+                work(path)
         except OSError:
             log.warning("the noted queue could not be changed", exc_info=True)
 

@@ -1,7 +1,8 @@
 """Reads the small JSON files of model folders; what is wrong with one becomes a sentence."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,14 @@ def unet_shape(config: Mapping[str, Any], *, pixels: int) -> UnetShape:
     )
 
 
-def last_change(*paths: Path) -> float:
-    """Return when the newest of these files and folders changed; 0 when none is there."""
-    return max((path.stat().st_mtime for path in paths if path.exists()), default=0.0)
+Stamp = tuple[tuple[str, int, int], ...]
+
+
+def stamp(paths: Iterable[Path]) -> Stamp:
+    """Return path, time of the last change in nanoseconds and size in bytes of those of these files and folders that are there."""
+    found = []
+    for path in paths:
+        with suppress(OSError):
+            stat = path.stat()
+            found.append((str(path), stat.st_mtime_ns, stat.st_size))
+    return tuple(found)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +64,11 @@ class DiskDrafts:
         return self._folder / _name(person.id) / f"{_name(device)}.json"
 
     def _forget(self, folder: Path) -> None:
-        files = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
-        for path in files[:-KEPT_DRAFTS]:
-            path.unlink(missing_ok=True)
+        # The draft itself is kept by now; what cannot be forgotten, or is by another studio, fails nothing.
+        with suppress(OSError):
+            files = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
+            for path in files[:-KEPT_DRAFTS]:
+                path.unlink(missing_ok=True)
 
 
 def _name(text: str) -> str:

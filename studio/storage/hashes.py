@@ -173,7 +173,7 @@ def folder_hash(hashes: Mapping[str, str]) -> str:
 
     Moving or renaming the folder does not change it, any other weight does.
     """
-    return hashlib.sha256("".join(f"{name} {hashes[name]}\n" for name in sorted(hashes)).encode()).hexdigest()
+    return hashlib.sha256("".join(f"{name} {hashes[name]}\n" for name in sorted(hashes)).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _stamp(path: Path) -> Stamp | None:

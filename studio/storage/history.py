@@ -25,6 +25,8 @@ from studio.provenance import Provenance
 from studio.request import GenerationRequest
 from studio.storage import history_files as files
 from studio.storage.history_base import Base
+from studio.storage.history_mending import mend
+from studio.storage.history_removing import Remover
 
 log = logging.getLogger("studio")
 
@@ -33,7 +35,6 @@ THUMBNAIL_SIDE = 256
 TRASH_DAYS = 30
 _DAY = 86_400_000_000
 _PURGE_EVERY = _DAY // 24
-_BATCH = 200
 # As many pictures that could not be written are held in memory and tried again.
 _UNKEPT = 32
 
@@ -65,8 +66,9 @@ class DiskHistory:
         self._unkept: list[_Noted] = []
         self._newest = 0
         self._base = Base(data_dir / "history.db", replaced=lambda: self._ask(self._begin))
-        self._writing_note = ""
-        self._purged_at = self._size = 0
+        self._mending_note = self._writing_note = ""
+        self._remover = Remover(self._base, self._places)
+        self._purged_at = 0
         self._thread = threading.Thread(target=self._write_all, name="studio-history", daemon=True)
 
     # ---- noting and writing ----
@@ -112,7 +114,7 @@ class DiskHistory:
 
     def notes(self) -> tuple[str, ...]:
         """Return the sentences about what went wrong, those about the opening first."""
-        return tuple(filter(None, (self._base.note, self._writing_note)))
+        return tuple(filter(None, (self._base.note, self._mending_note, self._writing_note)))
 
     @property
     def promise(self) -> str:
@@ -131,7 +133,11 @@ class DiskHistory:
         self._base.open()
         self._begin()
         while (work := self._work.get()) is not None:
-            work()
+            try:
+                work()
+            except Exception:
+                # The thread outlives whatever it meets: without it no picture would be kept any more, and who waits would wait for ever.
+                log.exception("a piece of the history's work failed")
             with self._changed:
                 self._to_do -= 1
                 self._changed.notify_all()
@@ -143,13 +149,15 @@ class DiskHistory:
             self._write_or_say(each)
         if not self._unkept:
             self._writing_note = ""
+        with self._changed:
+            self._on_way.discard(one.id)
+            self._changed.notify_all()
+        if self._mending_note:
+            self._begin()
         try:
             self._keep_house()
         except StudioError:
             log.warning("what is to be removed from the history stays until the next picture", exc_info=True)
-        with self._changed:
-            self._on_way.discard(one.id)
-            self._changed.notify_all()
 
     def _write_or_say(self, one: _Noted) -> None:
         try:
@@ -170,7 +178,6 @@ class DiskHistory:
         atomic.write(self._pictures / path, content, called="The picture")
         row = Entry(id=one.id, made=one.made, person=one.person, run=one.run, path=path.as_posix(), bytes=len(content), request=one.request)
         self._base.use(lambda rows: rows.add([row]))
-        self._size += len(content)
         self._shrink(one.id, one.picture)
 
     def _arrived(self, *keys: str) -> None:
@@ -190,7 +197,7 @@ class DiskHistory:
     def entry(self, person: Person, key: str) -> Entry | None:
         """Return a picture's row by its id."""
         self._arrived(key)
-        return self._base.use(lambda rows: rows.entry(person.id, key))
+        return self._base.use(lambda rows: rows.entry(person.id, key)) if files.is_id(key) else None
 
     def file(self, person: Person, key: str) -> bytes | None:
         """Return a picture's PNG file."""
@@ -211,37 +218,32 @@ class DiskHistory:
     def change(self, person: Person, keys: Sequence[str], change: Change) -> int:
         """Star, unstar, delete or restore."""
         self._arrived(*keys)
-        return self._base.use(lambda rows: rows.change(person.id, keys, change, now=now())) if keys else 0
+        known = [key for key in keys if files.is_id(key)]
+        count = self._base.use(lambda rows: rows.change(person.id, known, change, now=now())) if known else 0
+        self._look_again()
+        return count
 
     def tag(self, person: Person, key: str, tags: Sequence[str]) -> bool:
         """Give a picture tags in place of those it had."""
         self._arrived(key)
-        return self._base.use(lambda rows: rows.tag(person.id, key, tags))
+        return files.is_id(key) and self._base.use(lambda rows: rows.tag(person.id, key, tags))
 
     def empty(self, person: Person) -> int:
         """Remove what a person has in the trash for good."""
-        return self._remove(self._base.use(lambda rows: rows.trash(person.id, until=now() + 1)))
+        return self._remover.empty(person.id, until=now() + 1)
 
     def _keep_house(self) -> None:
         """Remove what lay in the trash for long, and the oldest pictures where there is a limit."""
+        if self._base.note:
+            return  # which have a star, or were taken out of the trash, may be known to the database that was set aside only
         if now() - self._purged_at > _PURGE_EVERY:
             self._purged_at = now()
-            self._remove(self._base.use(lambda rows: rows.trash(None, until=now() - TRASH_DAYS * _DAY)))
-        while self._limit is not None and self._size > self._limit:
-            if not self._remove(self._base.use(lambda rows: rows.oldest(1))):
-                return
+            self._remover.empty(None, until=now() - TRASH_DAYS * _DAY)
+        if self._limit is not None:
+            self._remover.shrink(self._limit)
 
-    def _remove(self, entries: Sequence[Entry]) -> int:
-        """Remove files, then rows: a power cut between leaves a row in the trash, never a picture that comes back."""
-        try:
-            for entry in entries:
-                (self._pictures / entry.path).unlink(missing_ok=True)
-                self._small_place(entry.id).unlink(missing_ok=True)
-        except OSError as error:
-            raise StudioError(f"A picture cannot be removed: {error.strerror or error}.") from error
-        self._base.use(lambda rows: rows.remove(entries))
-        self._size -= sum(entry.bytes for entry in entries)
-        return len(entries)
+    def _places(self, entry: Entry) -> tuple[Path, ...]:
+        return self._pictures / entry.path, self._small_place(entry.id)
 
     def _shrink(self, key: str, picture: Image.Image) -> bytes:
         small = picture.copy()
@@ -262,20 +264,15 @@ class DiskHistory:
         """Put in order what the last studio left; what fails here is told, and pictures are kept all the same."""
         try:
             atomic.sweep(self._pictures)
-            self._mend()
+            self._mending_note = mend(self._base, self._pictures)
         except Exception:
             log.exception("the history could not be mended")
-            self._writing_note = "Some pictures may be missing in the history until the next start; the studio's log tells why."
+            self._mending_note = "Some pictures may be missing in the history; the studio's log tells why, and it is tried again."
 
-    def _mend(self) -> None:
-        """Give every file without a row one, from the row that a damaged database had or from what the file itself says."""
-        known, salvaged = self._base.use(lambda rows: rows.paths()), self._base.salvaged()
-        missing = [path for path in files.listed(self._pictures) if path not in known]
-        for start in range(0, len(missing), _BATCH):
-            found = [salvaged.get(path) or files.entry_of(self._pictures, path) for path in missing[start : start + _BATCH]]
-            entries = [entry for entry in found if entry]
-            self._base.use(lambda rows: rows.add(entries))
-        self._size = self._base.use(lambda rows: rows.size())
+    def _look_again(self) -> None:
+        """See whether pictures are still missing, where some were."""
+        if self._mending_note:
+            self._ask(self._begin)
 
 
 def now() -> int:

@@ -10,14 +10,17 @@ from typing import TypeVar
 from studio.errors import StudioError
 from studio.kept import Entry
 from studio.storage.history_files import set_aside
-from studio.storage.history_rows import NewerSchema, Rows, salvage
+from studio.storage.history_rows import NewerSchema, Rows
+from studio.storage.history_salvage import salvage
 
 log = logging.getLogger("studio")
 Result = TypeVar("Result")
 
 OPENING_SECONDS = 10.0
-# SQLite's own numbers: SQLITE_CORRUPT, SQLITE_NOTADB and, for a file cut short, SQLITE_IOERR_SHORT_READ; SQLITE_BUSY and SQLITE_LOCKED.
+# SQLite's own numbers: SQLITE_CORRUPT, SQLITE_NOTADB and, for a file cut short, SQLITE_IOERR_SHORT_READ; SQLITE_BUSY, SQLITE_LOCKED.
 _DAMAGED, _LOCKED = (11, 26, 522), (5, 6)
+# SQLITE_ERROR: a statement that does not suit the tables.
+_NO_SUCH_TABLE = 1
 
 
 class Base:
@@ -33,11 +36,12 @@ class Base:
         self.note = ""
 
     def open(self) -> None:
-        """Open the file and read all of it once; until then, others wait."""
+        """Open the file and read all of it once; until then, others wait. Whatever is wrong with it, there are rows afterwards."""
         with self._lock:
             try:
                 self._rows = self._opened()
-            except (sqlite3.Error, OSError) as error:
+            except Exception as error:
+                log.exception("the history's database cannot be used as it is")
                 self._replace(error)
         self._ready.set()
 
@@ -59,23 +63,36 @@ class Base:
                 return work(self._rows)
             except sqlite3.Error as error:
                 if _code(error) not in _DAMAGED:
-                    raise StudioError(f"The history's database cannot be used now ({error}); try again in a moment.") from error
+                    raise _refusal(error) from error
                 self._replace(error)
-                self._replaced()
+            self._replaced()
+            try:
                 return work(self._rows)
+            except sqlite3.Error as error:
+                raise _refusal(error) from error
 
+    @property
     def salvaged(self) -> Mapping[str, Entry]:
-        """Return, once, the rows by path that could be read from the database that was set aside."""
-        rows, self._salvaged = self._salvaged, {}
-        return rows
+        """The rows by path that could be read from the database in whose place this one is."""
+        return self._salvaged
+
+    def forget(self, salvaged: Mapping[str, Entry]) -> None:
+        """Let rows go that were salvaged, once they are in this database."""
+        if self._salvaged is salvaged:
+            self._salvaged = {}
 
     def _opened(self) -> Rows:
         self._place.parent.mkdir(parents=True, exist_ok=True)
-        rows = Rows(self._place)
         try:
-            rows.check()
-        except sqlite3.Error:
-            rows.close()
+            rows = Rows(self._place)
+            try:
+                rows.check()
+            except sqlite3.Error:
+                rows.close()
+                raise
+        except sqlite3.OperationalError as error:
+            if _code(error) == _NO_SUCH_TABLE:
+                raise sqlite3.DatabaseError(f"not the history's tables: {error}") from error
             raise
         return rows
 
@@ -87,16 +104,21 @@ class Base:
                 raise error
             aside = set_aside(self._place)
             self._rows = Rows(self._place)
-        except (sqlite3.Error, OSError) as problem:
-            self._rows = Rows(None)
+        except Exception as problem:  # whatever it is, pictures are kept and somebody is told
+            self._rows, aside = Rows(None), self._place
             self.note = (
                 f"The history's database cannot be written ({getattr(problem, 'strerror', None) or problem}); stars and tags last until "
-                "the studio ends, so free some space or make the data folder writable."
+                "the studio ends, so free some space, make the data folder writable, or move history.db away."
             )
+            log.exception("%s", self.note)
         else:
-            self._salvaged = {entry.path: entry for entry in salvage(aside)}
             self.note = f"The history's database was {reason}, so it was set aside as {aside.name} and made anew from the pictures."
-        log.warning("%s", self.note, exc_info=error)
+            log.warning("%s", self.note, exc_info=error)
+        self._salvaged = salvage(aside)
+
+
+def _refusal(error: sqlite3.Error) -> StudioError:
+    return StudioError(f"The history's database cannot be used now ({error}); try again in a moment.")
 
 
 def _code(error: Exception) -> int:

@@ -21,7 +21,13 @@ from studio.request import GenerationRequest
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 # time - seed - id, and whose it is unless it is the owner's
 _NAME = re.compile(r"(\d{6})-\d{1,10}-([0-9a-f]{16})(?:\+([\w.~%-]{1,200}))?\.png", re.ASCII)
+_ID = re.compile(r"[0-9a-f]{16}", re.ASCII)
 _ASIDE_PARTS = ("-wal", "-shm", "")
+
+
+def is_id(key: str) -> bool:
+    """Whether a text can be a picture's id."""
+    return _ID.fullmatch(key) is not None
 
 
 def new_id() -> str:
@@ -43,6 +49,12 @@ def listed(folder: Path) -> Iterator[str]:
     for day in sorted(folder.iterdir()):
         if _DAY.fullmatch(day.name) and day.is_dir():
             yield from (f"{day.name}/{file.name}" for file in sorted(day.iterdir()) if _NAME.fullmatch(file.name))
+
+
+def belongs(entry: Entry) -> bool:
+    """Whether a row is that of the file it names; of a damaged database anything may have been read."""
+    found = _NAME.fullmatch(entry.path.rpartition("/")[2])
+    return found is not None and (found[2], unquote(found[3]) if found[3] else OWNER.id) == (entry.id, entry.person)
 
 
 def entry_of(folder: Path, path: str) -> Entry | None:

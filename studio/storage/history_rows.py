@@ -5,7 +5,7 @@ One connection in write-ahead mode; whoever calls holds a lock. SQL never contai
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -42,7 +42,7 @@ BUSY_SECONDS = 5.0
 SHORTEST = 3
 """Letters that a searched word needs for the index; shorter ones are looked for in each row found."""
 
-_COLUMNS = "p.made, p.id, p.person, p.run, p.path, p.bytes, p.starred, p.deleted, p.tags, p.request"
+COLUMNS = "p.made, p.id, p.person, p.run, p.path, p.bytes, p.starred, p.deleted, p.tags, p.request"
 _CHANGES = {
     "star": "starred = 1",
     "unstar": "starred = 0",
@@ -74,10 +74,11 @@ class Rows:
         self._base.close()
 
     def check(self) -> None:
-        """Read all of the database and raise `sqlite3.DatabaseError` when a part of it is damaged."""
+        """Read all of the database and raise `sqlite3.DatabaseError` when a part of it is damaged or a table is not there."""
         (said,) = self._base.execute("PRAGMA quick_check(1)").fetchone()
         if said != "ok":
             raise sqlite3.DatabaseError(said)
+        self._base.execute(f"SELECT {COLUMNS} FROM pictures p JOIN words w ON w.rowid = p.made LIMIT 1").fetchall()
 
     def add(self, entries: Iterable[Entry]) -> list[Entry]:
         """Add pictures, all or none, and return them as they are kept: one whose time is taken gets the next free one."""
@@ -87,7 +88,7 @@ class Rows:
         """Return at most `count` of a person's pictures that a query finds, newest first, from below the key `before` on."""
         statement, values = select(person, query, before=before)
         found = list(self._base.execute(f"{statement} LIMIT ?", [*values, count + 1]))
-        entries = tuple(map(_entry, found[:count]))
+        entries = tuple(map(entry_of, found[:count]))
         return Leaf(entries, entries[-1].made if len(found) > count else None)
 
     def plan(self, person: str, query: Query, *, before: int | None) -> str:
@@ -97,8 +98,8 @@ class Rows:
 
     def entry(self, person: str, key: str) -> Entry | None:
         """Return one of a person's pictures by its id."""
-        row = self._base.execute(f"SELECT {_COLUMNS} FROM pictures p WHERE id = ? AND person = ?", (key, person)).fetchone()
-        return _entry(row) if row else None
+        row = self._base.execute(f"SELECT {COLUMNS} FROM pictures p WHERE id = ? AND person = ?", (key, person)).fetchone()
+        return entry_of(row) if row else None
 
     def change(self, person: str, keys: Sequence[str], change: Change, *, now: int) -> int:
         """Star, unstar, delete or restore a person's pictures; return how many there were."""
@@ -121,29 +122,41 @@ class Rows:
 
         return self._at_once(change)
 
-    def remove(self, entries: Iterable[Entry]) -> None:
-        """Remove rows for good."""
+    def remove(self, find: Callable[["Rows"], list[Entry]], drop: Callable[[Entry], bool]) -> tuple[list[Entry], list[Entry]]:
+        """Remove pictures for good, in one go: nobody takes one out of the trash or stars it between finding and removing.
 
-        def gone() -> None:
-            for entry in entries:
+        Args:
+            find: returns which.
+            drop: removes a picture's files and says whether that could be done.
+
+        Returns:
+            Those found, and those of them that are gone.
+        """
+
+        def clear() -> tuple[list[Entry], list[Entry]]:
+            found = find(self)
+            gone = [entry for entry in found if drop(entry)]
+            for entry in gone:
                 self._base.execute("DELETE FROM pictures WHERE made = ?", (entry.made,))
                 self._base.execute("DELETE FROM words WHERE rowid = ?", (entry.made,))
+            return found, gone
 
-        self._at_once(gone)
+        return self._at_once(clear)
 
-    def trash(self, person: str | None, *, until: int) -> list[Entry]:
-        """Return what was put into the trash before a time, of a person or of all."""
+    def trash(self, person: str | None, *, until: int, after: int, count: int) -> list[Entry]:
+        """Return at most `count` pictures with keys above `after` that were put into the trash before a time, of a person or of all."""
         rows = self._base.execute(
-            f"SELECT {_COLUMNS} FROM pictures p WHERE deleted IS NOT NULL AND deleted < ? AND (? IS NULL OR person = ?)",
-            (until, person, person),
+            f"SELECT {COLUMNS} FROM pictures p WHERE deleted IS NOT NULL AND deleted < ? AND (? IS NULL OR person = ?) AND made > ?"
+            " ORDER BY made LIMIT ?",
+            (until, person, person, after, count),
         )
-        return [_entry(row) for row in rows]
+        return [entry_of(row) for row in rows]
 
     def oldest(self, count: int) -> list[Entry]:
         """Return the oldest pictures that nobody starred."""
         return [
-            _entry(row)
-            for row in self._base.execute(f"SELECT {_COLUMNS} FROM pictures p WHERE starred = 0 ORDER BY made LIMIT ?", (count,))
+            entry_of(row)
+            for row in self._base.execute(f"SELECT {COLUMNS} FROM pictures p WHERE starred = 0 ORDER BY made LIMIT ?", (count,))
         ]
 
     def size(self) -> int:
@@ -160,9 +173,9 @@ class Rows:
         loras = sorted({name for names in sets for name in names})
         return Shelves(count=count, bytes=size, deleted=deleted, models=tuple(filter(None, models)), loras=tuple(loras))
 
-    def paths(self) -> set[str]:
-        """Return the paths of all pictures."""
-        return {row[0] for row in self._base.execute("SELECT path FROM pictures")}
+    def paths(self) -> dict[str, bool]:
+        """Return the paths of all pictures, and of each whether it is in the trash."""
+        return {path: bool(deleted) for path, deleted in self._base.execute("SELECT path, deleted IS NOT NULL FROM pictures")}
 
     def _insert(self, entry: Entry) -> Entry:
         while self._base.execute("SELECT 1 FROM pictures WHERE made = ?", (entry.made,)).fetchone():
@@ -212,18 +225,6 @@ class Rows:
         self._at_once(steps)
 
 
-def salvage(place: Path) -> Iterator[Entry]:
-    """Yield the rows of a damaged database as far as they can be read, without changing it."""
-    base = sqlite3.connect(f"{place.resolve().as_uri()}?mode=ro", uri=True, timeout=0)
-    try:
-        for row in base.execute(f"SELECT {_COLUMNS} FROM pictures p"):
-            yield _entry(row)
-    except (sqlite3.Error, ValueError):
-        return  # the damage took the rest; the pictures' files have their settings
-    finally:
-        base.close()
-
-
 def select(person: str, query: Query, *, before: int | None) -> tuple[str, list[object]]:
     """Return the statement that finds a person's pictures, newest first, and its values; a LIMIT can be added."""
     conditions, values = ["p.person = ?"], [person]  # type: tuple[list[str], list[object]]
@@ -258,7 +259,7 @@ def select(person: str, query: Query, *, before: int | None) -> tuple[str, list[
     table = "words w CROSS JOIN pictures p ON p.made = w.rowid" if match else "pictures p"
     if joined and not match:
         table += " CROSS JOIN words w ON w.rowid = p.made"
-    return f"SELECT {_COLUMNS} FROM {table} WHERE {' AND '.join(conditions)} ORDER BY {made} DESC", values
+    return f"SELECT {COLUMNS} FROM {table} WHERE {' AND '.join(conditions)} ORDER BY {made} DESC", values
 
 
 def _quoted(word: str) -> str:
@@ -273,13 +274,26 @@ def _later(entry: Entry) -> Entry:
     return replace(entry, made=entry.made + 1)
 
 
-def _entry(row: Sequence[object]) -> Entry:
+def entry_of(row: Sequence[object]) -> Entry:
+    """Read a row of `COLUMNS`; a request or tags that this studio did not write count as none.
+
+    Raises:
+        ValueError: a number is none, which `STRICT` allows in a damaged database only.
+    """
     made, key, person, run, path, size, starred, deleted, tags, text = row
     try:
         request = GenerationRequest.parse(json.loads(str(text)))
-    except (InvalidRequest, ValueError):
+    except (InvalidRequest, ValueError, RecursionError):
         request = None
     return Entry(
         id=str(key), made=int(str(made)), person=str(person), run=str(run), path=str(path), bytes=int(str(size)), request=request,
-        starred=bool(starred), tags=tuple(json.loads(str(tags))), deleted=None if deleted is None else int(str(deleted)),
+        starred=bool(starred), tags=_tags(str(tags)), deleted=None if deleted is None else int(str(deleted)),
     )  # fmt: skip
+
+
+def _tags(text: str) -> tuple[str, ...]:
+    try:
+        tags = json.loads(text)
+    except (ValueError, RecursionError):
+        return ()
+    return tuple(map(str, tags)) if isinstance(tags, list) else ()

@@ -13,18 +13,20 @@ from studio.loras.safetensors_header import RawHeader, Tensor, read_raw
 from studio.loras.verdict import Modules, text_shapes, unet_shapes
 from studio.settings import LORAS_FOLDER, Settings
 from studio.storage import controlnets
-from studio.storage.configs import last_change, read_config, unet_shape
+from studio.storage.configs import Stamp, read_config, stamp, unet_shape
 from studio.storage.hashes import HashCache
 from studio.storage.loras import LoraFolders
+from studio.storage.names import is_text, left_out, shown
 
 Card = ModelCard | ControlNetCard | BrokenCard
+Part = Literal["model", "controlnet"]
 
 
 @dataclass(frozen=True)
 class Shelf:
     """One kind of folder: what it is, how it becomes a card, and what changes when it is to be read again."""
 
-    part: Literal["model", "controlnet"]
+    part: Part
     describe: Callable[[str, Path], Card]
     watched: Callable[[Path], tuple[Path, ...]]
 
@@ -35,7 +37,8 @@ class DiskInventory:
     def __init__(self, settings: Settings, *, first: str = "", hashes: HashCache | None = None) -> None:
         """`first` is the name or folder of the model that becomes the default one; without `hashes` cards have none."""
         self._settings, self._first, self._hashes = settings, first, hashes
-        self._read: dict[Path, tuple[float, Card]] = {}
+        self._read: dict[Path, tuple[Stamp, Card]] = {}
+        self._closed: dict[Path, BrokenCard] = {}
         self._loras = LoraFolders((*settings.embedded_loras, settings.loras_dir, *settings.lora_dirs), hashes)
 
     def read(self) -> Inventory:
@@ -47,7 +50,7 @@ class DiskInventory:
         loras, broken_loras = self._loras.read()
         return Inventory(
             models=tuple(models),
-            broken=tuple(card for card in [*cards, *nets] if isinstance(card, BrokenCard)),
+            broken=tuple(card for card in [*cards, *nets, *self._closed.values()] if isinstance(card, BrokenCard)),
             controlnets=tuple(card for card in nets if isinstance(card, ControlNetCard)),
             loras=loras,
             broken_loras=broken_loras,
@@ -57,29 +60,52 @@ class DiskInventory:
         yield from self._settings.embedded_models
         if os.path.isdir(self._first):  # noqa: PTH112  (unlike Path.is_dir it takes any text)
             yield Path(self._first).resolve().name, Path(self._first)
-        folders = (entry for entry in _entries(self._settings.models_dir) if entry.is_dir() and entry.name != LORAS_FOLDER)
-        yield from ((folder.name, folder) for folder in folders)
+        for entry in self._entries(self._settings.models_dir, "model"):
+            if os.path.isdir(entry) and entry.name != LORAS_FOLDER:  # noqa: PTH112  (unlike Path.is_dir it says no where it may not look)
+                yield entry.name, entry
 
     def _controlnets(self) -> Iterator[tuple[str, Path]]:
         yield from ((name, folder) for name, folder in self._settings.embedded_controlnets if folder.is_dir())
-        for entry in _entries(self._settings.controlnets_dir):
-            if entry.is_dir() or entry.suffix in controlnets.SINGLE_FILES:
+        for entry in self._entries(self._settings.controlnets_dir, "controlnet"):
+            if os.path.isdir(entry) or entry.suffix in controlnets.SINGLE_FILES:  # noqa: PTH112
                 yield entry.name, entry
 
-    def _card(self, name: str, folder: Path, shelf: Shelf) -> Card:
-        changed = last_change(*shelf.watched(folder))
-        known = self._read.get(folder)
-        if known and known[0] == changed:
-            return self._hashed(known[1])
+    def _entries(self, folder: Path, part: Part) -> list[Path]:
+        """List a folder that somebody fills; one that cannot be read is told of."""
+        self._closed.pop(folder, None)
         try:
-            card: Card = shelf.describe(name, folder)
-        except BrokenModel as error:
-            card = BrokenCard(name, folder, str(error), shelf.part)
+            return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            told = f"The folder {folder.name} cannot be read: {error.strerror or error}; let the studio read it."
+            self._closed[folder] = BrokenCard(folder.name, folder, told, part)
+            return []
+
+    def _card(self, name: str, folder: Path, shelf: Shelf) -> Card:
+        if not is_text(name):
+            return BrokenCard(shown(name), folder, left_out([name]), shelf.part)
+        try:
+            changed = stamp(shelf.watched(folder))
+            known = self._read.get(folder)
+            if known and known[0] == changed:
+                return self._hashed(known[1])
+            card = _described(name, folder, shelf)
+        except OSError as error:
+            # It may be on its way here or away.
+            return BrokenCard(name, folder, f"{name} cannot be read: {error.strerror or error}.", shelf.part)
         self._read[folder] = (changed, card)
         return self._hashed(card)
 
     def _hashed(self, card: Card) -> Card:
         return card if self._hashes is None or isinstance(card, BrokenCard) else self._hashes.hashed(card)
+
+
+def _described(name: str, folder: Path, shelf: Shelf) -> Card:
+    try:
+        return shelf.describe(name, folder)
+    except BrokenModel as error:
+        return BrokenCard(name, folder, str(error), shelf.part)
 
 
 def describe(name: str, folder: Path) -> ModelCard:
@@ -92,7 +118,7 @@ def describe(name: str, folder: Path) -> ModelCard:
         raise BrokenModel(f"{name} is a ControlNet; move it from models/ to controlnets/.")
     kind = _config(name, folder / "model_index.json").get("_class_name")
     if kind != "StableDiffusionPipeline":
-        raise BrokenModel(f"{name} is a {kind} folder; this studio runs StableDiffusionPipeline folders.")
+        raise BrokenModel(f"{name} is a {shown(str(kind))[:60]} folder; this studio runs StableDiffusionPipeline folders.")
     unet = _config(name, folder / "unet" / "config.json")
     vae = _config(name, folder / "vae" / "config.json")
     sampling = _config(name, folder / "scheduler" / "scheduler_config.json")
@@ -138,11 +164,7 @@ def _config(name: str, path: Path) -> dict[str, Any]:
 
 
 def _watched(folder: Path) -> tuple[Path, ...]:
-    return folder, folder / "model_index.json", *(folder / part for part in ("unet", "vae", "scheduler"))
-
-
-def _entries(folder: Path) -> list[Path]:
-    return sorted(entry for entry in folder.iterdir() if not entry.name.startswith(".")) if folder.is_dir() else []
+    return folder / "model_index.json", folder / "config.json", *folder.glob("*/*config.json"), *folder.glob("*/*.safetensors")
 
 
 MODELS = Shelf("model", describe, _watched)

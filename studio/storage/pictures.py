@@ -11,6 +11,7 @@ from studio import atomic
 from studio.errors import StudioError
 from studio.images import content_key
 from studio.people import Person
+from studio.storage.configs import stamp
 
 log = logging.getLogger("studio")
 GUESTS = "guests"
@@ -18,11 +19,12 @@ GUEST_BYTES = 200_000_000
 
 
 class DiskPictures:
-    """A folder of PNG files; a file appears whole or not at all. Drafts of a killed writer are swept at start."""
+    """A folder of PNG files; a file appears whole or not at all. Drafts of a killed writer are swept at start, guests' too."""
 
     def __init__(self, folder: Path, *, most_bytes: int | None = None) -> None:
         self._folder, self._most_bytes = folder, most_bytes
-        atomic.sweep(folder)
+        if most_bytes is None:
+            atomic.sweep(folder)
 
     def of(self, person: Person) -> "DiskPictures":
         """Return the pictures of one person; a guest's are a folder of their own, which holds at most 200 MB."""
@@ -59,14 +61,21 @@ class DiskPictures:
         except (OSError, SyntaxError, ValueError) as error:
             # Pillow's own complaints carry no number; those of the system, such as too many open files, say nothing of the picture.
             if getattr(error, "errno", None) is None:
-                log.warning("%s is damaged and was set aside: %s", path.name, error)
-                atomic.move(path, path.with_suffix(".damaged"), called="The data folder")
+                self._set_aside(path, error)
             return None
+
+    def _set_aside(self, path: Path, error: Exception) -> None:
+        try:
+            atomic.move(path, path.with_suffix(".damaged"))
+            log.warning("%s is damaged and was set aside: %s", path.name, error)
+        except StudioError:
+            log.warning("%s is damaged and stays where it is", path.name, exc_info=True)
 
     def _check_room(self, more: int) -> None:
         if self._most_bytes is None:
             return
-        if sum(path.stat().st_size for path in self._folder.glob("*/*.png")) + more > self._most_bytes:
+        taken = sum(size for _, _, size in stamp(self._folder.glob("*/*.png")))
+        if taken + more > self._most_bytes:
             raise StudioError(f"Your pictures for control fill {self._most_bytes / 1e6:.0f} MB, which is all you may; use one again.")
 
     def _place(self, key: str) -> Path:

@@ -9,11 +9,13 @@ A file's name is made from the preset's when it is first saved; which preset it 
 """
 
 import hashlib
+import os
 import re
 import secrets
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -24,12 +26,13 @@ from studio.people import OWNER, Person
 from studio.presets import Preset, decode, encode, names, plain
 from studio.presets.document import NewerPreset
 from studio.presets.shelf import Shelf
+from studio.storage.names import shown
 from studio.storage.pictures import DiskPictures
 
 MAX_TRASH = 200
 CALLED = "The presets folder"
-Stamp = tuple[int, int]
-"""(time of the last change in nanoseconds, size in bytes)"""
+Stamp = tuple[int, int, int]
+"""(time of the last change in nanoseconds, size in bytes, number of the file): two changes may fall on one tick of the disk's clock"""
 _TOKEN = re.compile(r"[0-9a-f]{24}-(deleted|replaced)")
 
 
@@ -68,6 +71,7 @@ class DiskPresets:
                 path, old = self._place(folder, replaces)
                 token = self._trash(folder, encode(old), "replaced") if undo else ""
             atomic.write(path, content, called=CALLED)
+            self._known.pop(path, None)
         return token
 
     def remove(self, person: Person, preset: Preset) -> str:
@@ -87,13 +91,17 @@ class DiskPresets:
             kept = folder / "trash" / f"{token}.json"
             if not _TOKEN.fullmatch(token) or not kept.is_file():
                 raise UnknownPreset("What was there before is no longer kept.")
-            preset = decode(kept.read_bytes(), called="The kept preset")
+            try:
+                preset = decode(kept.read_bytes(), called="The kept preset")
+            except OSError as error:
+                raise StudioError(f"What was there before cannot be read now: {error.strerror or error}; try again.") from error
             shelf = self.read(person)
             there = shelf.get(preset.name)
             if there and (there.builtin or token.endswith("deleted")):
                 preset, there = replace(preset, name=names.free(preset.name, shelf.keys())), None
             self.write(person, preset, replaces=there, undo=True)
-            kept.unlink(missing_ok=True)
+            with suppress(OSError):  # it would only be offered once more
+                kept.unlink()
         return preset
 
     def deleted(self, person: Person) -> list[tuple[str, Preset]]:
@@ -110,15 +118,19 @@ class DiskPresets:
         for path, found in self._files(folder):
             if isinstance(found, NewerPreset):
                 problems.append(str(found))
+            elif isinstance(found, OSError):
+                problems.append(f"{shown(path.name)} cannot be read: {found.strerror or found}.")
             elif isinstance(found, BadPreset):
                 problems.append(self._set_aside(path, found))
             elif names.key(found.name) in keys:
-                problems.append(f"{path.name} is left out, as another preset is called {found.name}, too; rename it inside the file.")
+                problems.append(
+                    f"{shown(path.name)} is left out, as another preset is called {found.name}, too; rename it inside the file."
+                )
             else:
                 keys.add(names.key(found.name))
                 own[path] = found
         problems += [
-            f"{path.name} was set aside in the folder damaged; mend it and put it back, or delete it."
+            f"{shown(path.name)} was set aside in the folder damaged; mend it and put it back, or delete it."
             for path in _jsons(folder / "damaged")
         ]
         return own, list(dict.fromkeys(problems))
@@ -136,19 +148,24 @@ class DiskPresets:
             return f"{error} It stays where it is."
         return str(error)
 
-    def _files(self, folder: Path) -> Iterator[tuple[Path, Preset | BadPreset]]:
+    def _files(self, folder: Path) -> Iterator[tuple[Path, Preset | BadPreset | OSError]]:
         """Read a folder's files, by name; one that did not change is not read again."""
-        for path in _jsons(folder):
+        there = _jsons(folder)
+        for gone in {path for path in self._known if path.parent == folder}.difference(there):
+            del self._known[gone]
+        for path in there:
             try:
                 stat = path.stat()
-                stamp = stat.st_mtime_ns, stat.st_size
+                stamp = stat.st_mtime_ns, stat.st_size, stat.st_ino
                 known = self._known.get(path)
                 if known is None or known[0] != stamp:
                     known = stamp, _read(path, stat.st_size)
                     self._known[path] = known
             except OSError as error:
-                known = (0, 0), BadPreset(f"{path.name} cannot be read: {error.strerror or error}.")
-            yield path, known[1]
+                # Says nothing of the file, which therefore stays where it is: too many may be open.
+                yield path, error
+            else:
+                yield path, known[1]
 
     def _place(self, folder: Path, preset: Preset) -> tuple[Path, Preset]:
         """Return the file that holds a preset, and what it holds now."""
@@ -172,14 +189,20 @@ class DiskPresets:
 def _read(path: Path, size: int) -> Preset | BadPreset:
     try:
         if size > plain.MAX_BYTES:
-            raise BadPreset(f"{path.name} has {size / 1e6:.1f} MB; a preset has at most {plain.MAX_BYTES // 10**6} MB.")
-        return decode(path.read_bytes(), called=path.name)
+            raise BadPreset(f"{shown(path.name)} has {size / 1e6:.1f} MB; a preset has at most {plain.MAX_BYTES // 10**6} MB.")
+        return decode(path.read_bytes(), called=shown(path.name))
     except BadPreset as error:
         return error
 
 
 def _jsons(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*.json") if not path.name.startswith(".") and path.is_file())
+    try:
+        found = [path for path in folder.iterdir() if path.suffix == ".json" and not path.name.startswith(".")]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise StudioError(f"{CALLED} cannot be read: {error.strerror or error}; try again.") from error
+    return sorted(path for path in found if os.path.isfile(path))  # noqa: PTH113  (unlike Path.is_file it says no where it may not look)
 
 
 def _free(folder: Path, name: str) -> Path:
@@ -201,4 +224,5 @@ def _trash_folder(folder: Path) -> Path:
 def _prune(folder: Path) -> None:
     """Keep the newest of the trash; names begin with the time."""
     for old in _jsons(folder / "trash")[:-MAX_TRASH]:
-        old.unlink(missing_ok=True)
+        with suppress(OSError):  # what is too much stays until the next time, and nothing else fails for it
+            old.unlink()

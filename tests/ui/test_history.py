@@ -127,6 +127,7 @@ NONSENSE: dict[str, list[object]] = {
     "history_page": [
         None, [], [{}, "a", False], [{}, -1, False], [{}, 2**70, False], [{"text": 5}, None, False], [{"text": "x" * 999}, None, False],
         [{"shelf": "others"}, None, False], [{"since": 1.5}, None, False], [[], None, False], [{"until": True}, None, False],
+        [{"text": "a\0bcd"}, None, False],
     ],
     "history_entry": [None, ["a"], "' OR 1=1"],
     "history_compare": [["a"], 5, ["a", "b"]],
@@ -165,5 +166,8 @@ def test_differences_name_every_part() -> None:
 def test_words_are_read_from_json() -> None:
     assert query({"text": "a", "shelf": None, "since": 5}).since == 5
     assert tags(["  a  b "]) == ("a b",)
+    for part in ("text", "model", "lora"):
+        with pytest.raises(InvalidRequest, match=f"{part} holds a character that is none; leave it out"):
+            query({part: "half \ud800"})
     with pytest.raises(InvalidRequest, match="must have at most 40 characters and no comma"):
         tags(["a, b"])

@@ -3,25 +3,28 @@
 import io
 import os
 import random
+import re
 import resource
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from studio.errors import StudioError
-from studio.kept import Query
+from studio.kept import Entry, Query
 from studio.metadata import read_metadata
 from studio.people import OWNER, Person
 from studio.storage import history_base
 from studio.storage.history import DiskHistory
-from studio.storage.history_rows import MIGRATIONS, SCHEMA
+from studio.storage.history_rows import MIGRATIONS, SCHEMA, Rows
+from studio.storage.history_salvage import salvage
 from tests.writers import GUEST, colour, finished, keep_for_ever, server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -205,6 +208,170 @@ def test_a_damaged_database_is_set_aside_and_made_anew(open_history: Open, tmp_p
     assert mended(open_history()).notes() == ()
 
 
+def as_a_folder(place: Path) -> None:
+    place.unlink()
+    place.mkdir()
+
+
+def of_something_else(place: Path) -> None:
+    place.unlink()
+    with closing(sqlite3.connect(place)) as base:
+        base.execute("CREATE TABLE pictures (a)")
+
+
+def without_tables(place: Path) -> None:
+    with closing(sqlite3.connect(place)) as base:
+        base.execute("DROP TABLE pictures")
+
+
+def newer_with_strange_rows(place: Path) -> None:
+    with closing(sqlite3.connect(place)) as base:
+        base.execute("UPDATE pictures SET tags = '5', request = ?", ("[" * 99_999,))
+        base.execute(f"PRAGMA user_version = {SCHEMA + 1}")
+        base.commit()
+
+
+@pytest.mark.parametrize("spoil", [as_a_folder, of_something_else, without_tables, newer_with_strange_rows])
+def test_a_database_that_cannot_be_used_costs_no_picture(open_history: Open, tmp_path: Path, spoil: Callable[[Path], None]) -> None:
+    history = open_history()
+    fill(history, 1, 2)
+    history.close()
+    spoil(tmp_path / "history.db")
+    again = open_history()
+    fill(again, 3)
+    (note,) = again.notes()
+    assert note.startswith("The history's database ") and note.endswith(".") and note.count(". ") == 0
+    assert len(list((tmp_path / "pictures").rglob("*.png"))) == 3
+    assert sorted(entry.path[-20:] for entry in again.page(OWNER, Query()).entries) == sorted(
+        path.name[-20:] for path in (tmp_path / "pictures").rglob("*.png")
+    )
+
+
+def test_the_history_goes_on_whatever_its_work_meets(open_history: Open) -> None:
+    def fail() -> None:
+        raise RuntimeError
+
+    history = open_history()
+    history.keep(finished(1), OWNER, then=fail)
+    fill(history, 2)
+    assert seeds(history) == [2, 1]
+
+
+def test_without_the_stars_nothing_is_removed_above_the_limit(open_history: Open, tmp_path: Path) -> None:
+    history = open_history()
+    history.change(OWNER, fill(history, 1), "star")
+    history.close()
+    as_a_folder(tmp_path / "history.db")
+    again = open_history(limit=1)
+    fill(again, 2)
+    assert sorted(seeds(again)) == [1, 2]
+
+
+def test_only_rows_on_damaged_pages_are_lost(tmp_path: Path) -> None:
+    place, count = tmp_path / "history.db", 800
+    rows = Rows(place)
+    made = range(1_780_000_000_000_000, 1_780_000_000_000_000 + count * 10**9, 10**9)
+    rows.add(
+        Entry(id=f"{i:016x}", made=made[i], person="owner", run=f"<{i}>", path=f"{i}.png", bytes=1, starred=True, request=None)
+        for i in range(count)
+    )
+    rows.close()
+    pages = [bytearray(place.read_bytes()[start : start + 4096]) for start in range(0, place.stat().st_size, 4096)]
+    lost: set[str] = set()
+    for where in (b"<240>", b"<560>"):
+        (page,) = (page for page in pages if where in page)
+        lost |= {f"{int(number)}.png" for number in re.findall(rb"<(\d+)>", page)}
+        page[:] = b"\x55" * 4096
+    place.write_bytes(b"".join(pages))
+    assert 2 <= len(lost) < 200
+    assert salvage(place).keys() == {f"{i}.png" for i in range(count)} - lost
+
+
+def test_what_is_restored_while_the_trash_is_emptied_stays(open_history: Open, tmp_path: Path) -> None:
+    history = open_history()
+    keys = fill(history, *range(120))
+    history.change(OWNER, keys, "delete")
+    places = {entry.id: tmp_path / "pictures" / entry.path for entry in history.page(OWNER, Query(shelf="deleted"), count=200).entries}
+    emptying = threading.Thread(target=history.empty, args=(OWNER,))
+    emptying.start()
+    while all(place.exists() for place in places.values()):
+        pass
+    restored = [key for key in keys if history.change(OWNER, [key], "restore")]
+    emptying.join()
+    assert {entry.id for entry in history.page(OWNER, Query(), count=200).entries} == set(restored)
+    assert {key for key, place in places.items() if place.exists()} == set(restored)
+
+
+def test_what_cannot_be_removed_keeps_nothing_else_in_the_trash(open_history: Open, tmp_path: Path) -> None:
+    history = open_history()
+    keys = fill(history, 1, 2, 3)
+    history.change(OWNER, keys, "delete")
+    entry = history.entry(OWNER, keys[0])
+    assert entry
+    stuck = tmp_path / "pictures" / entry.path
+    stuck.unlink()
+    stuck.mkdir()
+    with pytest.raises(StudioError, match=r"A picture cannot be removed: Is a directory\."):
+        history.empty(OWNER)
+    assert seeds(history, shelf="deleted") == [1]
+
+
+def test_missing_files_are_told_until_they_are_back_or_deleted(open_history: Open, tmp_path: Path) -> None:
+    history = open_history()
+    keys = fill(history, 1, 2)
+    history.close()
+    paths = sorted((tmp_path / "pictures").rglob("*-[12]-*.png"))
+    contents = [path.read_bytes() for path in paths]
+    for path in paths:
+        path.unlink()
+    again = open_history()
+    fill(again, 3)
+    fill(again, 4)
+    (note,) = again.notes()
+    assert note.startswith("The files of 2 pictures of the history are not in the pictures folder any more; put back")
+    for path, content in zip(paths[:1], contents, strict=False):
+        path.write_bytes(content)
+    again.change(OWNER, keys[1:], "star")
+    assert again.settle(30) and again.notes()[0].startswith("The file of one picture of the history is not in the pictures folder")
+    again.change(OWNER, keys[1:], "delete")
+    assert again.settle(30) and again.notes() == ()
+
+
+def test_what_could_not_be_mended_is_told_until_it_is(open_history: Open, tmp_path: Path) -> None:
+    history = open_history()
+    (key,) = fill(history, 1)
+    history.close()
+    with closing(sqlite3.connect(tmp_path / "history.db", isolation_level=None)) as base:
+        base.executescript(
+            "DELETE FROM pictures; DELETE FROM words;"
+            f"CREATE TRIGGER refusal BEFORE INSERT ON pictures WHEN new.id = '{key}' BEGIN SELECT RAISE(ABORT, 'not now'); END;"
+        )
+        again = open_history()
+        fill(again, 2)
+        fill(again, 3)
+        assert again.notes() == ("Some pictures may be missing in the history; the studio's log tells why, and it is tried again.",)
+        base.execute("DROP TRIGGER refusal")
+    fill(again, 4)
+    assert again.notes() == () and sorted(seeds(again)) == [1, 2, 3, 4]
+
+
+def test_names_that_are_no_text_are_none_of_the_history(open_history: Open, tmp_path: Path) -> None:
+    strange = os.fsdecode(b"\xff")
+    for name in ("2026-01-01", strange):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+    for name in (f"{strange}.png", f"120000-1-0123456789abcdef+{strange}.png"):
+        (tmp_path / "pictures" / "2026-01-01" / name).write_bytes(b"")
+    history = open_history()
+    fill(history, 1)
+    assert history.notes() == () and seeds(history) == [1]
+
+
+def test_what_is_no_id_is_not_there(open_history: Open) -> None:
+    history = open_history()
+    assert history.entry(OWNER, "\ud800") is None and not history.tag(OWNER, "\ud800", ["x"])
+    assert history.change(OWNER, ["\ud800", "\0"], "star") == 0
+
+
 def test_a_database_damaged_while_in_use_is_replaced(open_history: Open, tmp_path: Path) -> None:
     history = open_history()
     fill(history, *range(30))
@@ -302,7 +469,7 @@ history = DiskHistory(Path(sys.argv[1]))
 history.open()
 history.keep(finished(8), OWNER)
 history.settle()
-print([entry.request.seed for entry in history.page(OWNER, Query()).entries])
+print([(entry.request.seed, entry.starred) for entry in history.page(OWNER, Query()).entries])
 print("\\n".join(history.notes()))
 """
 
@@ -310,7 +477,7 @@ print("\\n".join(history.notes()))
 def test_a_read_only_folder_is_told_and_old_pictures_are_shown(open_history: Open, tmp_path: Path) -> None:
     folder = tmp_path / "data"
     history = open_history(folder=folder)
-    fill(history, 1)
+    history.change(OWNER, fill(history, 1), "star")
     history.close()
     for part in (folder, *folder.rglob("*")):
         part.chmod(0o555 if part.is_dir() else 0o444)
@@ -319,7 +486,7 @@ def test_a_read_only_folder_is_told_and_old_pictures_are_shown(open_history: Ope
             above.chmod(above.stat().st_mode | 0o055)
     ran = subprocess.run([sys.executable, "-c", READ_ONLY, str(folder)], cwd=ROOT, capture_output=True, text=True, check=True)
     shown, *notes = ran.stdout.splitlines()
-    assert shown == "[1]", ran.stderr
+    assert shown == "[(1, True)]", ran.stderr
     assert notes[0].startswith("The history's database cannot be written (") and "make the data folder writable" in notes[0]
     assert notes[1].startswith("A picture could not be kept: The picture")
     for part in (folder, *folder.rglob("*")):
@@ -375,8 +542,6 @@ def test_a_power_cut_at_any_moment_loses_only_the_write_in_flight(tmp_path: Path
     ],
 )
 def test_every_page_comes_from_an_index_without_sorting(query: Query, index: str) -> None:
-    from studio.storage.history_rows import Rows
-
     plan = Rows(None).plan("owner", query, before=9)
     assert index in plan and "TEMP B-TREE" not in plan and "SCAN p" not in plan
 

@@ -1,9 +1,12 @@
 """The inventory reads folders and says which file is wrong."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 from studio.settings import Settings
+from studio.storage.hashes import HashCache
 from studio.storage.inventory import DiskInventory
 
 
@@ -72,3 +75,54 @@ def test_a_folder_that_appears_or_is_mended_is_seen(tmp_path: Path) -> None:
     assert [card.name for card in inventory.read().models] == ["late"]
     (folder / "model_index.json").unlink()
     assert [card.name for card in inventory.read().broken] == ["late"]
+
+
+STRANGE = os.fsdecode(b"caf\xe9")
+
+
+def test_names_that_are_no_text_are_told_and_all_else_is_offered(tmp_path: Path) -> None:
+    make_folder(tmp_path / "models" / "good")
+    for place in ("models", "controlnets", "models/loras"):
+        (tmp_path / place / STRANGE).mkdir(parents=True)
+    for name in (f"{STRANGE}.safetensors", f"{STRANGE}/a.safetensors"):
+        (tmp_path / "models" / "loras" / name).write_bytes(b"")
+    shutil.copy(tmp_path / "models" / "good" / "unet" / "x.safetensors", tmp_path / "models" / "good" / "unet" / f"{STRANGE}.safetensors")
+    hashes = HashCache(tmp_path / "hashes.json")
+    found = DiskInventory(Settings(data_dir=tmp_path, embedded_models=(), embedded_loras=()), hashes=hashes).read()
+    assert [card.name for card in found.models] == ["good"] and hashes.hashed(found.models[0], wait=30).hash
+    problems = [card.problem for card in (*found.broken, *found.broken_loras)]
+    assert problems == [
+        *[r"caf\udce9 is left out, as its name is no text; rename it."] * 2,
+        r"caf\udce9 and 1 other are left out, as their names are no text; rename them.",
+    ]
+    json.dumps(problems, ensure_ascii=False).encode()
+
+
+def test_a_class_that_is_no_text_can_be_told(tmp_path: Path) -> None:
+    make_folder(tmp_path / "models" / "odd", kind="\ud800" * 999)
+    (card,) = read(tmp_path).read().broken
+    assert len(card.problem.encode()) < 200
+
+
+def test_weights_that_arrive_after_the_configs_are_seen(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "models" / "slow")
+    inventory = read(tmp_path)
+    assert inventory.read().models[0].bytes == 5
+    weights, before = folder / "unet" / "x.safetensors", (folder / "unet").stat()
+    weights.write_bytes(b"1234567")
+    os.utime(weights, (1, 1))  # as a copy that keeps the times of the files
+    os.utime(folder / "unet", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert inventory.read().models[0].bytes == 7
+    (folder / "unet" / "config.json").write_text("{}")
+    assert inventory.read().models == ()
+
+
+def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path) -> None:
+    mini = make_folder(tmp_path / "embedded", width=128)
+    (tmp_path / "models").write_bytes(b"")
+    inventory = read(tmp_path, embedded=(("Mini", mini),))
+    found = inventory.read()
+    assert [card.name for card in found.models] == ["Mini"]
+    assert [card.problem for card in found.broken] == ["The folder models cannot be read: Not a directory; let the studio read it."]
+    (tmp_path / "models").unlink()
+    assert inventory.read().broken == ()

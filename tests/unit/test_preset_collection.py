@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import resource
 import time
 import zipfile
 from pathlib import Path
@@ -15,7 +16,7 @@ from studio.collection.answers import NameTaken
 from studio.engine.fake import MemoryPictures
 from studio.errors import BadPreset, InvalidRequest, StudioError, UnknownPreset
 from studio.people import Person
-from studio.presets import encode, snapshot
+from studio.presets import encode, plain, snapshot
 from studio.presets.parts import ALL
 from studio.request import ControlUse, GenerationRequest, LoraUse
 from studio.storage.pictures import DiskPictures
@@ -249,6 +250,65 @@ def test_damaged_files_are_set_aside_and_said_and_never_overwritten(tmp_path: Pa
     assert presets.shelf().problems == (f"{good.name} was set aside in the folder damaged; mend it and put it back, or delete it.",)
     presets.save("p", REQUEST)
     assert own(tmp_path) == ["p"] and (tmp_path / "damaged" / good.name).read_bytes() == cut
+
+
+def test_a_file_whose_name_is_no_text_is_a_preset_or_told(tmp_path: Path) -> None:
+    strange = os.fsdecode(b"caf\xe9.json")
+    room(tmp_path).save("p", REQUEST)
+    (path,) = tmp_path.glob("*.json")
+    path.rename(path.with_name(strange))
+    (tmp_path / f"cut-{strange}").write_bytes(b"{")
+    os.utime(tmp_path / f"cut-{strange}", (0, 0))
+    presets = room(tmp_path)
+    assert own(tmp_path) == ["p"]
+    problems = [*presets.shelf().problems, *room(tmp_path).shelf().problems]
+    assert any(r"cut-caf\udce9.json was set aside" in problem for problem in problems)
+    "".join(problems).encode()
+    presets.delete("p")
+    assert own(tmp_path) == []
+
+
+@pytest.mark.parametrize("description", ["\ud800", "half \udfff"])
+def test_half_a_character_is_refused_in_a_sentence(tmp_path: Path, description: str) -> None:
+    presets = room(tmp_path)
+    presets.save("p", REQUEST)
+    with pytest.raises(BadPreset, match="'p' holds half a character"):
+        presets.describe("p", description)
+    assert presets.load("p").description == ""
+
+
+def test_what_would_not_be_read_again_is_not_written(tmp_path: Path) -> None:
+    deep: object = 1
+    for _ in range(plain.MAX_DEPTH - 1):
+        deep = [deep]
+    with pytest.raises(BadPreset, match="nested too deeply"):
+        room(tmp_path).take_in(json.dumps({"steps": 3, "later": deep}).encode(), "deep.json")
+    assert own(tmp_path) == []
+
+
+def test_a_disk_that_fills_while_presets_are_taken_in_says_where(tmp_path: Path) -> None:
+    source = room(tmp_path / "source")
+    for name, description in (("a", ""), ("b", "x" * 2000), ("c", "")):
+        source.save(name, REQUEST)
+        source.describe(name, description)
+    called, data = source.export(["a", "b", "c"])
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1500, before[1]))
+    try:
+        taken = room(tmp_path / "target").take_in(data, called)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert taken.names == ("a",) and own(tmp_path / "target") == ["a"]
+    assert taken.notes[-1].startswith("b and what follows it were left out: The presets folder cannot be written: File too large")
+
+
+def test_two_changes_on_one_tick_of_the_clock_are_both_seen(tmp_path: Path) -> None:
+    presets = room(tmp_path)
+    for seed in range(10, 60):
+        presets.save("p", REQUEST.model_copy(update={"seed": seed}), replace=True)
+        (path,) = tmp_path.glob("*.json")
+        os.utime(path, (5, 5))
+        assert presets.load("p").values["seed"] == seed
 
 
 def test_a_newer_studios_preset_stays_where_it_is(tmp_path: Path) -> None:

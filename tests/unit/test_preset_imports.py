@@ -164,6 +164,16 @@ def test_a_sampler_without_a_twin_is_said(tmp_path: Path) -> None:
     assert "scheduler" not in presets.load("b").values and "there is no sampler no such here" in notes
 
 
+def test_what_a_preset_says_beyond_bounds_is_brought_in_and_said(tmp_path: Path) -> None:
+    heavy = [[True, "heavy.safetensors", 9], [True, "odd.safetensors", "NaN"], [True, "", 1], [True, "fine.safetensors", 1]]
+    given = FOOOCUS | {"default_loras": heavy, "default_image_number": 2.5, "default_cfg_scale": "nan"}
+    presets, _, notes = taken(tmp_path, given, "a.json")
+    assert [(use["name"], use["weight"]) for use in presets.load("a").values["loras"]] == [("heavy", 2.0), ("fine", 1.0)]
+    assert presets.load("a").values["batch_size"] == 2 and "guidance_scale" not in presets.load("a").values
+    for said in ("'heavy.safetensors', 9, was brought to 2", "LoRA 'odd.safetensors' has the weight 'NaN'", "2.5 was brought to 2"):
+        assert said in notes
+
+
 def zipped(*files: tuple[str, bytes], **options: Any) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
