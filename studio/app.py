@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from studio import verification
+from studio import heap, verification
 from studio.access import Access
 from studio.control.annotator import ControlAnnotator
 from studio.engine.fake import CARD, FakeEngine, FakeInventory, FakeTokens
@@ -40,6 +40,8 @@ def build(settings: Settings, *, progress: Progress = lambda fraction, message: 
         if settings.model not in ("", CARD.name):
             raise UnknownModel(f"model: the fake engine has none but {CARD.name}, so leave {shorten(settings.model)} out.")
         return Studio(FakeEngine, lasting(FakeInventory(), FakeTokens(), settings))
+    # Here, because it has to be said before the engine's thread begins.
+    heap.keep_freed()
     hashes = HashCache(settings.data_dir / "cache" / "hashes.json")
     inventory = DiskInventory(settings, first=_local_model(settings, progress), hashes=hashes)
     return Studio(lambda: _diffusers_engine(settings), lasting(inventory, FolderTokens(), settings, hashes=hashes))

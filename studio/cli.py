@@ -196,7 +196,7 @@ def _generate(options: argparse.Namespace) -> None:
 
 def _follow(studio: Studio, job: Job, progress: Progress) -> None:
     try:
-        for event in job.events():
+        for event in job.events(previews=False):
             progress.happened(event)
     except KeyboardInterrupt:
         studio.stop(job)

@@ -1,7 +1,7 @@
 """What happens to a job, as immutable values. The engine side pushes them, readers pull them.
 
 A job's stream is: Queued (again when its place changes), Started, Loading while its model is read, Annotated per ControlNet unit,
-Step and Preview for each evaluation, and exactly one terminal event (Finished, Failed or Cancelled).
+Step for each evaluation with a Preview of the newest, and exactly one terminal event (Finished, Failed or Cancelled).
 """
 
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """The picture as the model expects it after `index` evaluations.
+    """The picture as the model expects it after `index` evaluations; made when somebody looks.
 
     `jpeg` shows the pictures of a batch as one sheet, `columns` to a row. `cost` is the processor time spent on
     previews so far, as a fraction of the run's time.
@@ -121,7 +121,7 @@ class Failed:
 
 @dataclass(frozen=True, kw_only=True)
 class Cancelled:
-    """The job was stopped after `index` evaluations; its last Preview stays readable."""
+    """The job was stopped after `index` evaluations; the Preview of the last one stays readable."""
 
     job_id: str
     index: int

@@ -1,9 +1,10 @@
-"""Jobs: one worker owns the engine, visitors take turns, events fan out, previews are newest-wins. Nothing here knows what a model is."""
+"""Jobs: one worker owns the engine, visitors take turns, events fan out, previews are drawn for whoever looks. Nothing here knows what a
+model is.
+"""
 
 import logging
 import secrets
 import threading
-import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +13,6 @@ from PIL import Image
 
 from studio.errors import InternalError, QueueFull, Stopped, StudioError
 from studio.events import Annotated, Cancelled, Event, Failed, Finished, Loading, Preview, Queued, Started, Step, Terminal
-from studio.images import jpeg_bytes, sheet, sheet_columns
 from studio.people import OWNER, Person
 from studio.plan import Plan
 from studio.result import Result
@@ -20,7 +20,8 @@ from studio.result import Result
 log = logging.getLogger("studio")
 UNKEPT = "verify "
 """How the name of a visitor begins whose pictures are only compared with others, and not kept."""
-Draw = Callable[[], list[Image.Image]]
+Frame = Callable[[], Preview | None]
+"""Draws the preview of one step; None when it is skipped. See `pump`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +58,8 @@ class Job:
         self._token = threading.Event()
         self._log: list[Event] = []
         self._state = JobState()
+        self._drawing = threading.Lock()
+        self._frame: Frame | None = None
 
     def stop(self) -> None:
         """Ask the job to end; it does so before its next model evaluation."""
@@ -68,29 +71,48 @@ class Job:
         return self._token.is_set()
 
     def state(self) -> JobState:
-        """Return how the job stands now; costs nothing."""
+        """Return how the job stands now, with the preview that somebody looked at last; costs nothing."""
         return self._state
 
-    def emit(self, event: Event) -> None:
-        """Add an event. What comes after the terminal event is dropped, as is a repeated place in the queue."""
+    def look(self) -> JobState:
+        """Return how the job stands now, with the preview of its newest step, which is drawn for this unless somebody looked already."""
+        with self._drawing:
+            with self._changed:
+                frame, self._frame = self._frame, None
+            preview = frame() if frame else None
+            with self._changed:
+                if preview and not isinstance(self._state.terminal, Finished):
+                    self._tell(preview)
+                return self._state
+
+    def emit(self, event: Event, *, frame: Frame | None = None) -> None:
+        """Add an event, and what draws the preview of this moment, which takes the place of one nobody looked at.
+
+        What comes after the terminal event is dropped, as is a repeated place in the queue.
+        """
         with self._changed:
             if self._state.terminal or event == self._state.queued:
                 return
             if not isinstance(event, Preview):
                 self._log.append(event)
-            self._state = _advance(self._state, event)
-            self._changed.notify_all()
+            # The finished picture takes the preview's place; that of a stopped or failed run may still be looked at.
+            self._frame = None if isinstance(event, Finished) else frame or self._frame
+            self._tell(event)
 
-    def events(self) -> Iterator[Event]:
-        """Yield the job's events from its first on, and end after the terminal one. Of previews only the newest."""
+    def events(self, *, previews: bool = True) -> Iterator[Event]:
+        """Yield the job's events from its first on, and end after the terminal one.
+
+        Of previews only the newest is drawn, and none at all without `previews`.
+        """
         read, shown = 0, -1
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: len(self._log) > read or _index(self._state.preview) > shown)
-                fresh, preview = self._log[read:], self._state.preview
+                self._changed.wait_for(lambda: len(self._log) > read or (previews and _index(self._state.preview) > shown))
+                fresh = self._log[read:]
             read += len(fresh)
             last = fresh.pop() if fresh and isinstance(fresh[-1], Terminal) else None
             yield from fresh
+            preview = self.look().preview if previews else None
             if preview and preview.index > shown:
                 shown = preview.index
                 yield preview
@@ -124,6 +146,10 @@ class Job:
                 raise StudioError(message, hint=hint)
             case Cancelled(index=index):
                 raise Stopped(f"The job was stopped after {index} of {self.plan.evaluations} steps.")
+
+    def _tell(self, event: Event) -> None:
+        self._state = _advance(self._state, event)
+        self._changed.notify_all()
 
 
 def _index(preview: Preview | None) -> int:
@@ -228,67 +254,6 @@ class JobQueue:
     def _tell_places(self) -> None:
         for position, job in enumerate(self._order()):
             job.emit(Queued(job_id=job.id, position=position))
-
-
-class PreviewPump:
-    """Draws and encodes previews on its own thread. One slot: a newer picture replaces one not yet drawn.
-
-    Keeps to a budget: frames are skipped so that drawing them takes at most `budget` of the run's time.
-    """
-
-    def __init__(self, *, budget: float = 0.02) -> None:
-        self._budget = budget
-        self._slot: tuple[Job, int, float, Draw] | None = None
-        self._ready = threading.Condition()
-        self._closed = False
-        self._job: Job | None = None
-        self._spent = self._shown_at = 0.0
-        # The least of a few: the first frame also pays for what later ones find ready.
-        self._costs: deque[float] = deque(maxlen=5)
-        self._thread = threading.Thread(target=self._pump, name="studio-previews", daemon=True)
-        self._thread.start()
-
-    def offer(self, job: Job, index: int, *, seconds: float, draw: Draw) -> None:
-        """Put a picture into the slot; `seconds` is the run's time so far. Returns at once."""
-        with self._ready:
-            self._slot = (job, index, seconds, draw)
-            self._ready.notify()
-
-    def close(self) -> None:
-        """End the thread."""
-        with self._ready:
-            self._closed = True
-            self._ready.notify()
-        self._thread.join()
-
-    def _pump(self) -> None:
-        while True:
-            with self._ready:
-                self._ready.wait_for(lambda: self._closed or self._slot is not None)
-                if self._closed or self._slot is None:
-                    return
-                (job, index, seconds, draw), self._slot = self._slot, None
-            if job is not self._job:
-                self._job, self._spent = job, 0.0
-                self._shown_at = -1.0
-                self._costs.clear()
-            if len(self._costs) > 1 and seconds - self._shown_at < min(self._costs) / self._budget:
-                continue
-            self._shown_at = seconds
-            try:
-                self._show(job, index, seconds=seconds, draw=draw)
-            except Exception:
-                # A preview is a courtesy: the run goes on without it, and the log says why.
-                log.exception("the preview of step %d could not be drawn", index)
-
-    def _show(self, job: Job, index: int, *, seconds: float, draw: Draw) -> None:
-        began = time.thread_time()
-        pictures = draw()
-        jpeg = jpeg_bytes(sheet(pictures))
-        self._costs.append(time.thread_time() - began)
-        self._spent += self._costs[-1]
-        cost = self._spent / max(seconds, 1e-6)
-        job.emit(Preview(job_id=job.id, index=index, jpeg=jpeg, columns=sheet_columns(len(pictures)), cost=cost))
 
 
 def failure(job_id: str, error: Exception) -> Failed:

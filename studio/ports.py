@@ -1,6 +1,6 @@
 """What the lower floors need from the outside, as protocols. Concrete classes are chosen in `app` only."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, Self, TypeVar
 
@@ -12,6 +12,7 @@ from studio.inventory import ControlNetCard, Inventory, LoraCard, ModelCard
 from studio.kept import Asked, Change, Entry, Leaf, Query, Shelves
 from studio.people import Person
 from studio.plan import Plan
+from studio.pose import Pose
 from studio.request import ControlUse
 from studio.stores import Drafts as Drafts  # noqa: PLC0414
 from studio.stores import Pictures as Pictures  # noqa: PLC0414  (said here, too, as it is one of the ports)
@@ -57,12 +58,12 @@ class Run(Protocol):
     def preview(self) -> Callable[[], list[Image.Image]] | None:
         """Return a function that draws the present x0 estimate, one small RGB picture per seed, or None for no preview.
 
-        Called on the engine's thread and must not wait; the function it returns is called on another one.
+        Called on the engine's thread and must not wait; the function it returns is called on another one, once somebody looks.
         """
         ...
 
-    def finish(self) -> list[Image.Image]:
-        """Decode the pictures, RGB, one per seed. Called once, after the last step."""
+    def finish(self) -> Iterator[Image.Image]:
+        """Decode the pictures one after the other, RGB, one per seed, each when it is asked for. Called once, after the last step."""
         ...
 
     def snapshot(self) -> Self:
@@ -102,7 +103,7 @@ class Engine(Protocol):
         ...
 
     def rest(self) -> None:
-        """Nothing has been asked for a while: hand memory back that the next run takes again in no time. The model stays."""
+        """Nothing has been asked for a while: hand back memory that runs have freed; the next one takes it anew. The model stays."""
         ...
 
     def describe(self) -> str:
@@ -168,6 +169,10 @@ class Annotator(Protocol):
         Raises:
             StudioError: the preprocessor is unknown, its weights cannot be had, or the picture does not suit it.
         """
+        ...
+
+    def people(self, picture: Image.Image, use: ControlUse, size: tuple[int, int], progress: Progress) -> Pose | None:
+        """Return who is in a pose unit's map of `size`, with hands and faces if it finds them, or None; otherwise as `annotate`."""
         ...
 
     def measure(self, picture: Image.Image, control: Image.Image, use: ControlUse) -> Agreement:

@@ -10,13 +10,14 @@ from PIL import Image
 from studio.errors import Stopped, StudioError
 from studio.events import Agreement, Annotated, Cancelled, Failed, Finished, Loading, Started, Step, Terminal
 from studio.inventory import ModelCard
-from studio.jobs import Job, JobQueue, PreviewPump, failure
+from studio.jobs import Job, JobQueue, failure
 from studio.keeping import Keeping
 from studio.plan import PlannedControl
 from studio.ports import MEASURES, Annotator, Engine, Run
+from studio.pump import PreviewPump
 
-# Longer than a person takes from one picture to the next click, so that memory is not handed back and taken again in between.
-REST_AFTER = 3.0
+# Seconds. Longer than a person looks at one picture before the next click, as a picture after a rest takes all its memory anew.
+REST_AFTER = 60.0
 
 
 class Worker:
@@ -121,14 +122,16 @@ class Worker:
                 return Cancelled(job_id=job.id, index=run.index)
             run.advance()
             self._report(job, run, seconds=time.perf_counter() - began)
-        if self._must_end(job):
-            return Cancelled(job_id=job.id, index=run.index)
-        images = tuple(run.finish())
+        images, decoded = [], run.finish()
+        for _ in job.plan.seeds:
+            if self._must_end(job):
+                return Cancelled(job_id=job.id, index=run.index)
+            images.append(next(decoded))
         seconds = time.perf_counter() - began
         agreements = tuple(tuple(self._agreement(image, *unit) for unit in zip(maps, job.plan.controls, strict=True)) for image in images)
         return Finished(
             job_id=job.id,
-            images=images,
+            images=tuple(images),
             requests=tuple(job.plan.picture_requests()),
             seconds=seconds,
             agreements=agreements if maps else (),
@@ -162,7 +165,7 @@ class Worker:
         return job.stopping or self._closing.is_set()
 
     def _report(self, job: Job, run: Run, *, seconds: float) -> None:
-        job.emit(Step(job_id=job.id, index=run.index, total=run.total, seconds=seconds))
         # The finished picture follows the last step at once, so a preview of it would only cost time.
-        if run.index < run.total and (draw := run.preview()):
-            self._pump.offer(job, run.index, seconds=seconds, draw=draw)
+        draw = run.preview() if run.index < run.total else None
+        frame = self._pump.frame(job.id, run.index, seconds=seconds, draw=draw) if draw else None
+        job.emit(Step(job_id=job.id, index=run.index, total=run.total, seconds=seconds), frame=frame)

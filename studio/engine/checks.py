@@ -23,6 +23,7 @@ CLASSES: Mapping[str, tuple[str, ...]] = {
 }
 STEMS: Mapping[str, str] = {"text_encoder": "model", "unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model"}
 VARIANTS = ("", "fp16")
+STAMPED = ("*.safetensors", "config.json", "model_index.json", *(f"{part}/*.*" for part in (*CLASSES, "scheduler", "preview_decoder")))
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,15 @@ class Folder:
     path: Path
     scheduler_config: Mapping[str, Any]
     weights: Mapping[str, Weights]
+
+
+Stamp = tuple[tuple[str, int, int], ...]
+
+
+def stamp(folder: Path) -> Stamp:
+    """Return what changes when a model or ControlNet is written anew: name, time in nanoseconds and size of each file that is read."""
+    files = [file for pattern in STAMPED for file in sorted(folder.glob(pattern))]
+    return tuple((str(file), found.st_mtime_ns, found.st_size) for file in files for found in (file.stat(),))
 
 
 def inspect(card: ModelCard) -> Folder:
@@ -85,7 +95,7 @@ class _Checker:
             data = json.loads((self.path / shown).read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise self.broken(f"{shown} is missing") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise self.broken(f"{shown} is damaged") from error
         if not isinstance(data, dict):
             raise self.broken(f"{shown} is damaged")
@@ -150,7 +160,7 @@ class _Checker:
             expected = 8 + length + max(ends, default=0)
         except FileNotFoundError:
             raise self.broken(f"{shown} is missing") from None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
             raise self.broken(f"{shown} is damaged") from error
         if size < expected:
             raise self.broken(f"{shown} is cut short: {size:,} of {expected:,} bytes are there")

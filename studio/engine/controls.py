@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from diffusers import ControlNetModel, T2IAdapter
 
-from studio.engine.checks import inspect_weights
+from studio.engine.checks import Stamp, inspect_weights, stamp
 from studio.engine.devices import memory_explained, release
 from studio.engine.loader import Model, quiet, read_module
 from studio.errors import BrokenModel, OutOfMemory, StudioError
@@ -29,12 +29,14 @@ class Net:
         module: a `ControlNetModel` that takes maps as `reader` embeds them, or a `T2IAdapter`.
         reader: what turns a map into what the steps use; it sees neither step nor latents, so it runs once a run.
         bytes: size of the weights in memory.
+        stamp: its files as they were when it was read.
     """
 
     card: ControlNetCard
     module: Any
     reader: Any
     bytes: int
+    stamp: Stamp
 
     def read(self, map_: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return, from a (1, 3, height, width) map in 0 .. 1, the embedded map of a ControlNet or the features of an adapter."""
@@ -57,13 +59,14 @@ class Resident:
         return len(self._nets)
 
     def make_ready(self, cards: Sequence[ControlNetCard], model: Model, progress: Progress) -> None:
-        """Read those of `cards` that are not here yet, and free old ones beyond what is kept.
+        """Read those of `cards` that are not here yet, or whose files were written since, and free old ones beyond what is kept.
 
         Raises:
             BrokenModel: a file is missing, truncated, pickled or does not fit its config or the model; the sentence names it.
             OutOfMemory: the device has no room, even without the others.
         """
         wanted = list(dict.fromkeys(cards))
+        self._free([card for card in wanted if card in self._nets and self._nets[card].stamp != stamp(card.path)])
         for i, card in enumerate(wanted):
             if card not in self._nets:
                 progress(i / len(wanted), f"reading the ControlNet {card.name}")
@@ -122,6 +125,7 @@ def read_net(card: ControlNetCard, model: Model) -> Net:
         BrokenModel: a file is missing, truncated, pickled or does not fit its config or the model; the sentence names it.
         OutOfMemory: the device has no room.
     """
+    found = stamp(card.path)
     weights = inspect_weights(card.name, card.path, stem=STEM)
     if card.architecture == "t2i_adapter":
         _check_blocks(card, model)
@@ -131,9 +135,9 @@ def read_net(card: ControlNetCard, model: Model) -> Net:
         module = module.to(placement.device, placement.dtype)
     size = sum(weight.numel() * weight.element_size() for weight in module.parameters())
     if card.architecture == "t2i_adapter":
-        return Net(card, module, module, size)
+        return Net(card, module, module, size, found)
     reader, module.controlnet_cond_embedding = module.controlnet_cond_embedding, torch.nn.Identity()
-    return Net(card, module, reader, size)
+    return Net(card, module, reader, size, found)
 
 
 def _check_blocks(card: ControlNetCard, model: Model) -> None:

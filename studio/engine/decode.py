@@ -22,9 +22,9 @@ def decode(vae: Any, latents: torch.Tensor) -> Floats:
     return np.concatenate([_one(vae, row[None]) for row in latents / vae.config.scaling_factor])
 
 
-def to_images(pictures: Floats) -> list[Image.Image]:
-    """Round pictures in 0 .. 1 to 8-bit RGB, as diffusers does."""
-    return [Image.fromarray((picture * 255).round().astype(np.uint8)) for picture in pictures]
+def to_image(picture: Floats) -> Image.Image:
+    """Round a picture in 0 .. 1, (height, width, 3), to 8-bit RGB, as diffusers does."""
+    return Image.fromarray((picture * 255).round().astype(np.uint8))
 
 
 def _one(vae: Any, latents: torch.Tensor) -> Floats:

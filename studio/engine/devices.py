@@ -1,20 +1,21 @@
 """Which device a model runs on and in which number format, and what to do when its memory is full."""
 
-import ctypes
 import gc
 import platform
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 
+from studio import heap
 from studio.errors import OutOfMemory, StudioError
 from studio.settings import DeviceName, PrecisionName
 
 # Below this many parameters casts cost more than bfloat16 arithmetic saves on a CPU.
 SMALL_MODEL = 100_000_000
+# In the words of torch's CPU allocator, of that for MPS, and of cuBLAS and cuDNN.
+OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
 
 
 @dataclass(frozen=True)
@@ -79,21 +80,13 @@ def exact_label(device: torch.device) -> str:
 def release(device: torch.device) -> None:
     """Hand back memory that nothing refers to any more; takes up to a tenth of a second."""
     gc.collect()
-    if sys.platform == "linux":
-        _trim_heap()
+    heap.hand_back()
     if device.type == "cuda":
         torch.cuda.empty_cache()
     elif device.type == "mps":
         torch.mps.empty_cache()
     elif device.type == "xpu":
         torch.xpu.empty_cache()
-
-
-def _trim_heap() -> None:
-    """Give freed pages back to the system: glibc keeps those of a run's large tensors, scattered over its arenas (malloc_trim(3))."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:  # musl has none
-        trim(0)
 
 
 @contextmanager
@@ -115,8 +108,8 @@ def memory_explained(device: torch.device, *, doing: str) -> Iterator[None]:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell running out of memory from a defect; torch's CPU allocator raises a plain RuntimeError."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    """Tell running out of memory from a defect; only some of torch's allocators and libraries raise an error of their own for it."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in str(error) for words in OUT_OF_MEMORY)
 
 
 def _present(name: str) -> bool:

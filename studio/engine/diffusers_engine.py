@@ -7,6 +7,7 @@ import torch
 import transformers
 from PIL import Image
 
+from studio.engine.checks import Stamp, stamp
 from studio.engine.controls import Resident
 from studio.engine.devices import choose_device, exact_label, label, memory_explained, release
 from studio.engine.loader import LoadOptions, Model, load_model
@@ -32,20 +33,24 @@ class DiffusersEngine:
         if settings.threads is not None:
             torch.set_num_threads(settings.threads)
         self._model: Model | None = None
+        self._stamp: Stamp = ()
         self._controls = Resident(self._device)
 
     def load(self, model: ModelCard, progress: Progress) -> None:
-        """Make a model ready; the one before is freed first, as two may not fit, and with it the ControlNets that do not fit the new one.
+        """Make a model ready, also anew when its files were written since.
+
+        The one before is freed first, as two may not fit, and with it the ControlNets that do not fit the new one.
 
         Raises:
             StudioError: the sentence names the file that is missing, truncated or unsafe, or says what ran out.
         """
-        if self._model is not None and self._model.card == model:
+        found = stamp(model.path)
+        if self._model is not None and self._model.card == model and self._stamp == found:
             return
         self._model = None
         self._controls.keep_for(model.unet)
         release(self._device)
-        self._model = self._read(model, progress)
+        self._model, self._stamp = self._read(model, progress), found
         self._controls.keep_in(self._model.placement.dtype)
 
     def prepare(self, plan: Plan, progress: Progress) -> None:

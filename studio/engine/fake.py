@@ -5,7 +5,7 @@ Its pictures depend on every field of the request, as real ones do, and form out
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
@@ -22,6 +22,8 @@ from studio.inventory import ControlNetCard, Inventory, ModelCard, UnetShape
 from studio.people import Person
 from studio.plan import Plan
 from studio.ports import EngineFacts, Offer, Parts, Progress
+from studio.pose import Pose
+from studio.pose.reading import read_map
 from studio.request import ControlUse
 from studio.weights import DEFAULT, TABLE
 
@@ -95,6 +97,10 @@ class FakeAnnotator:
         """Return the picture in the wanted size."""
         return picture.convert("RGB").resize(size)
 
+    def people(self, picture: Image.Image, use: ControlUse, size: tuple[int, int], progress: Progress) -> Pose | None:
+        """Return the people that are drawn in the picture."""
+        return read_map(self.annotate(picture, use, size, progress))
+
     def measure(self, picture: Image.Image, control: Image.Image, use: ControlUse) -> Agreement:
         """Say that nothing is measured."""
         return Agreement("edges", None, "", "The fake annotator measures nothing.")
@@ -134,10 +140,10 @@ class FakeRun:
         size = max(1, round(self.plan.width * scale)), max(1, round(self.plan.height * scale))
         return lambda: [paint(self.plan, seed, size=size, clear=index / self.total) for seed in self.plan.seeds]
 
-    def finish(self) -> list[Image.Image]:
-        """Return the pictures."""
+    def finish(self) -> Iterator[Image.Image]:
+        """Paint the pictures."""
         size = self.plan.width, self.plan.height
-        return [paint(self.plan, seed, size=size, clear=1.0) for seed in self.plan.seeds]
+        return (paint(self.plan, seed, size=size, clear=1.0) for seed in self.plan.seeds)
 
     def snapshot(self) -> Self:
         """Return a copy that goes on by itself."""

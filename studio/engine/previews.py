@@ -18,6 +18,8 @@ Fetch = Callable[[], Floats]
 # Latent positions the first fit sees; SD's encoder takes about a second a thousand on two CPU cores.
 FIT_POSITIONS = 2048
 FIT_SIDE = 256
+# Finished pictures that a map learns from; those after them would not change it so that it shows.
+LEARNED_FROM = 24
 
 
 class Previewer(Protocol):
@@ -37,14 +39,17 @@ class LinearPreviewer:
 
     def __init__(self, fitted: LinearMap) -> None:
         self._map = fitted
+        self._learned = 0
 
     def draw(self, latents: Floats) -> list[Image.Image]:
         """Return pictures of `patch` pixels per latent position."""
         return [Image.fromarray(picture) for picture in self._map.draw(latents)]
 
     def learn(self, latents: Floats, pictures: Floats) -> None:
-        """Refit the map."""
-        self._map.learn(latents, pictures)
+        """Refit the map, until it has seen enough."""
+        if self._learned < LEARNED_FROM:
+            self._map.learn(latents, pictures)
+            self._learned += len(pictures)
 
 
 class DecoderPreviewer:

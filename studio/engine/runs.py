@@ -1,6 +1,6 @@
 """A run of one request as a value: its latents, its own scheduler, its generators, its embeddings, its place."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -10,7 +10,7 @@ from PIL import Image
 
 from studio.engine import guidance, sampling
 from studio.engine.adapters import NO_LORAS, Selection
-from studio.engine.decode import decode, to_images
+from studio.engine.decode import decode, to_image
 from studio.engine.devices import memory_explained
 from studio.engine.estimate import Blend, blend
 from studio.engine.loader import Model
@@ -84,8 +84,8 @@ class DiffusersRun:
         fetch = fetch_estimate(latest.sample, latest.prediction, latest.blend)
         return lambda: previewer.draw(fetch())
 
-    def finish(self) -> list[Image.Image]:
-        """Decode the pictures.
+    def finish(self) -> Iterator[Image.Image]:
+        """Decode the pictures, each when it is asked for.
 
         Raises:
             OutOfMemory: not even tiles fit.
@@ -96,11 +96,12 @@ class DiffusersRun:
             raise StudioError(
                 f"The picture overflowed in {dtype}.", hint="Start the studio with --precision float32, or lower the guidance."
             )
-        with memory_explained(self.model.placement.device, doing="decoding the picture"):
-            pictures = decode(self.model.vae, self.latents)
-        if self.model.previewer:
-            self.model.previewer.learn(np.asarray(self.latents.float().cpu().numpy(), np.float32), pictures)
-        return to_images(pictures)
+        for row in self.latents.split(1):
+            with memory_explained(self.model.placement.device, doing="decoding the picture"):
+                pictures = decode(self.model.vae, row)
+            if self.model.previewer:
+                self.model.previewer.learn(np.asarray(row.float().cpu().numpy(), np.float32), pictures)
+            yield to_image(pictures[0])
 
     def snapshot(self) -> Self:
         """Return a copy that shares only the model and its inputs, and goes on to the same bytes."""

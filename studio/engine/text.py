@@ -38,7 +38,8 @@ class TextEncoder:
 
     @torch.inference_mode()
     def _forward(self, text: str) -> torch.Tensor:
-        window = self._tokenizer.model_max_length
+        # transformers gives an enormous number where the tokenizer's files name no window.
+        window = min(self._tokenizer.model_max_length, self._model.config.max_position_embeddings)
         tokens = self._tokenizer(text, padding="max_length", max_length=window, truncation=True, return_tensors="pt")
         device = self._model.device
         masked = getattr(self._model.config, "use_attention_mask", None)

@@ -24,7 +24,7 @@ def main() -> int:
         for i in range(1, options.runs + 1):
             studio.submit(request(i, steps=options.steps, batch_size=1 + i % 2)).result()
             if i in (options.early, options.runs):
-                time.sleep(2 * REST_AFTER)
+                time.sleep(REST_AFTER + 5)
                 seen[i] = process.memory_info().rss, process.num_threads(), {str(path) for path in Path(own).rglob("*")}
         tempfile.tempdir = None
     (early, threads, before), (late, threads_late, after) = seen[options.early], seen[options.runs]

@@ -4,58 +4,39 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from PIL import Image
 
 from studio.events import Cancelled, Step
-from studio.inventory import ModelCard
 from studio.jobs import Job
 from studio.plan import Plan
-from studio.ports import Engine, EngineFacts, Progress, Run
-from tests.benchmarks.studios import arguments, open_on, request
+from studio.ports import Engine, Run
+from tests.benchmarks.studios import Passing, arguments, open_on, request
 
 SLACK = 0.05
 """Seconds that Stop may take beyond a step."""
 
 
 @dataclass
-class Counting:
-    """Passes everything on to an engine and counts the decodes of its runs."""
+class Counting(Passing):
+    """Counts the decodes of an engine's runs."""
 
-    engine: Engine
     decodes: list[int] = field(default_factory=list)
-
-    def load(self, model: ModelCard, progress: Progress) -> None:
-        self.engine.load(model, progress)
 
     def start(self, plan: Plan, maps: Sequence[Image.Image] = ()) -> Run:
         run = self.engine.start(plan, maps)
         finish = run.finish
 
-        def counted() -> object:
-            self.decodes.append(1)
-            return finish()
+        def counted() -> Iterator[Image.Image]:
+            for picture in finish():
+                self.decodes.append(1)
+                yield picture
 
         object.__setattr__(run, "finish", counted)
         return run
-
-    def prepare(self, plan: Plan, progress: Progress) -> None:
-        self.engine.prepare(plan, progress)
-
-    def rest(self) -> None:
-        self.engine.rest()
-
-    def describe(self) -> str:
-        return self.engine.describe()
-
-    def facts(self) -> EngineFacts:
-        return self.engine.facts()
-
-    def close(self) -> None:
-        self.engine.close()
 
 
 def main() -> int:

@@ -2,23 +2,29 @@
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 
+from studio import heap
 from studio.engine.diffusers_engine import DiffusersEngine
 from studio.engine.fake import fake_parts
 from studio.engine.tokens import FolderTokens
 from studio.inventory import Inventory, ModelCard
-from studio.ports import Engine
+from studio.plan import Plan
+from studio.ports import Engine, EngineFacts, Progress, Run
 from studio.request import GenerationRequest
 from studio.service import Studio
 from studio.settings import EMBEDDED_MODELS, Settings
 from studio.storage.inventory import describe
 from tests.tiny import make_tiny_model
+
+SIDE = 256
+"""Width and height in pixels where a measurement does not leave it to the model."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,34 @@ class OneModel:
 
     def read(self) -> Inventory:
         return Inventory((self.card,))
+
+
+@dataclass
+class Passing:
+    """Passes everything on to an engine."""
+
+    engine: Engine
+
+    def load(self, model: ModelCard, progress: Progress) -> None:
+        self.engine.load(model, progress)
+
+    def prepare(self, plan: Plan, progress: Progress) -> None:
+        self.engine.prepare(plan, progress)
+
+    def start(self, plan: Plan, maps: Sequence[Image.Image] = ()) -> Run:
+        return self.engine.start(plan, maps)
+
+    def rest(self) -> None:
+        self.engine.rest()
+
+    def describe(self) -> str:
+        return self.engine.describe()
+
+    def facts(self) -> EngineFacts:
+        return self.engine.facts()
+
+    def close(self) -> None:
+        self.engine.close()
 
 
 def arguments(description: str, **extra: Any) -> argparse.Namespace:
@@ -44,6 +78,7 @@ def arguments(description: str, **extra: Any) -> argparse.Namespace:
 
 def open_on(folder: Path, *, wrap: Callable[[Engine], Engine] = lambda engine: engine, **settings: Any) -> Studio:
     """Open a studio on one model folder; `settings` are fields of `Settings`."""
+    heap.keep_freed()
     card = describe(folder.name, folder)
     chosen = Settings(**settings)
     return Studio(lambda: wrap(DiffusersEngine(chosen)), replace(fake_parts(), inventory=OneModel(card), tokens=FolderTokens())).open()

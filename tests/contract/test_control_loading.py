@@ -112,6 +112,19 @@ def test_runs_share_what_was_read_once_and_do_not_disturb_each_other(
     assert names == [nets[0].name, nets[1].name]
 
 
+def test_a_controlnet_that_was_written_anew_is_read_anew(
+    fresh: DiffusersEngine, tiny_card: ModelCard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = read_names(monkeypatch)
+    card = describe_controlnet("own depth", make_tiny_controlnet(tmp_path / "own depth", seed=1))
+    before = latents_of(start(fresh, tiny_card, (card,), use(card)))
+    start(fresh, tiny_card, (card,), use(card))
+    assert names == [card.name]
+    make_tiny_controlnet(tmp_path / "own depth", seed=2)
+    assert not torch.equal(latents_of(start(fresh, tiny_card, (card,), use(card))), before)
+    assert names == [card.name] * 2
+
+
 def test_the_one_not_used_for_longest_is_freed(
     fresh: DiffusersEngine, tiny_card: ModelCard, nets: tuple[ControlNetCard, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:

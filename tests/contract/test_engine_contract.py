@@ -3,6 +3,7 @@
 import io
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -27,12 +28,14 @@ FIELDS = {"prompt": "a red cat", "seed": 5, "steps": 6, "scheduler": "Euler a"}
 
 @dataclass
 class Watched:
-    """Passes everything on to an engine, counts decodes, and can hold a run before a step or break it."""
+    """Passes everything on to an engine, counts decodes, and can hold a run before a step or after a decode, or break it."""
 
     engine: Engine
     decodes: int = 0
+    drawn: int = 0
     breaks_at: int | None = None
     holds_at: int | None = None
+    holds_after: int | None = None
     held: threading.Event = field(default_factory=threading.Event)
     resume: threading.Event = field(default_factory=threading.Event)
 
@@ -82,14 +85,23 @@ class WatchedRun:
         self.run.advance()
 
     def preview(self) -> Callable[[], list[Image.Image]] | None:
-        return self.run.preview()
+        draw = self.run.preview()
+        return draw and (lambda: self._drawn(draw))
 
-    def finish(self) -> list[Image.Image]:
-        self.watched.decodes += 1
-        return self.run.finish()
+    def finish(self) -> Iterator[Image.Image]:
+        for picture in self.run.finish():
+            self.watched.decodes += 1
+            if self.watched.decodes == self.watched.holds_after:
+                self.watched.held.set()
+                self.watched.resume.wait(WAIT)
+            yield picture
 
     def snapshot(self) -> Self:
         return type(self)(self.watched, self.run.snapshot())
+
+    def _drawn(self, draw: Callable[[], list[Image.Image]]) -> list[Image.Image]:
+        self.watched.drawn += 1
+        return draw()
 
 
 @dataclass(frozen=True)
@@ -189,6 +201,50 @@ def test_stop_at_the_last_step_skips_the_decode(bench: Bench) -> None:
     assert bench.watched.decodes == 0
 
 
+def test_stop_is_heard_between_the_decodes_of_a_batch(bench: Bench) -> None:
+    bench.watched.holds_after = 2
+    job = bench.submit(batch_size=4)
+    assert bench.watched.held.wait(WAIT)
+    job.stop()
+    bench.watched.resume.set()
+    assert job.wait(WAIT) == Cancelled(job_id=job.id, index=job.plan.evaluations)
+    assert bench.watched.decodes == 2
+
+
+def test_stop_during_the_last_decode_comes_too_late(bench: Bench) -> None:
+    bench.watched.holds_after = 2
+    job = bench.submit(batch_size=2)
+    assert bench.watched.held.wait(WAIT)
+    job.stop()
+    bench.watched.resume.set()
+    assert len(job.result(WAIT).images) == 2
+
+
+def test_no_preview_is_drawn_while_nobody_looks(bench: Bench) -> None:
+    job = bench.submit(steps=12)
+    assert isinstance(job.wait(WAIT), Finished)
+    assert not [event for event in job.events(previews=False) if isinstance(event, Preview)]
+    assert job.state().preview is None and job.look().preview is None
+    assert bench.watched.drawn == 0
+
+
+def test_the_newest_step_is_drawn_once_for_all_who_look(bench: Bench) -> None:
+    bench.watched.holds_at = 3
+    job = bench.submit()
+    assert bench.watched.held.wait(WAIT)
+    with ThreadPoolExecutor(4) as viewers:
+        shown = {view.preview for view in viewers.map(lambda _: job.look(), range(8))}
+    assert [preview and preview.index for preview in shown] == [3]
+    assert bench.watched.drawn == 1
+    job.stop()
+    bench.watched.resume.set()
+    assert isinstance(job.wait(WAIT), Cancelled)
+    # What nobody had looked at is still there after the stop.
+    last = job.look().preview
+    assert last and last.index == 4 and job.state().preview == last
+    assert [type(event) for event in job.events()][-2:] == [Preview, Cancelled]
+
+
 def test_waiting_job_stops_at_once(bench: Bench) -> None:
     bench.watched.holds_at = 0
     first, second = bench.submit(), bench.submit()
@@ -229,7 +285,7 @@ def test_snapshot_is_independent(bench: Bench) -> None:
     assert twin.index == 1
     while twin.index < twin.total:
         twin.advance()
-    assert [one.finish()[0].tobytes() for one in (run, twin)] == [expected] * 2
+    assert [next(one.finish()).tobytes() for one in (run, twin)] == [expected] * 2
 
 
 def test_loading_is_told_once(bench: Bench) -> None:

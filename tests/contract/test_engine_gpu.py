@@ -55,4 +55,4 @@ def test_half_precision_is_chosen(settings: Settings, tiny_card: ModelCard) -> N
     engine.load(tiny_card, lambda *_: None)
     run = run_of(engine, tiny_card)
     latents_of(run)
-    assert "float16" in engine.describe() and run.finish()[0].size == (64, 64)
+    assert "float16" in engine.describe() and next(run.finish()).size == (64, 64)

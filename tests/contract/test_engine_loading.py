@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from studio.engine.devices import choose_device, is_out_of_memory, memory_explained, place
 from studio.engine.diffusers_engine import DiffusersEngine
@@ -58,6 +59,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
     "unet pickled": (pickled, "unet/diffusion_pytorch_model.bin is a pickled file"),
     "unet config missing": (delete("unet/config.json"), "unet/config.json is missing"),
     "unet config broken": (write("unet/config.json", b"{"), "unet/config.json is damaged"),
+    "unet config nested": (write("unet/config.json", b"[" * 200_000), "unet/config.json is damaged"),
     "unet config is a list": (write("unet/config.json", b"[]"), "unet/config.json is damaged"),
     "unet of other sizes": (change("unet/config.json", cross_attention_dim=64), "unet"),
     "unet with more parts": (change("unet/config.json", class_embed_type="timestep"), "unet lacks 4 weights"),
@@ -112,6 +114,30 @@ def test_switching_models_frees_the_first(settings: Settings, tiny_card: ModelCa
     assert latents_of(run_of(engine, tiny_card)).equal(first)
 
 
+def test_a_model_that_was_written_anew_is_read_anew(tiny_copy: Path, settings: Settings, tiny_card: ModelCard) -> None:
+    card = replace(tiny_card, path=tiny_copy)
+    engine, told = DiffusersEngine(settings), list[str]()
+    for _ in range(2):
+        engine.load(card, lambda _, message: told.append(message))
+    assert told.count("reading the unet") == 1
+    before = latents_of(run_of(engine, card))
+    weights = load_file(tiny_copy / UNET)
+    save_file({name: weight * 1.5 for name, weight in weights.items()}, tiny_copy / UNET, {"format": "pt"})
+    engine.load(card, lambda _, message: told.append(message))
+    assert told.count("reading the unet") == 2
+    assert not torch.equal(latents_of(run_of(engine, card)), before)
+
+
+def test_a_tokenizer_that_names_no_window_has_the_text_models(tiny_copy: Path, settings: Settings, tiny_card: ModelCard) -> None:
+    configs = tiny_copy / "tokenizer" / "tokenizer_config.json"
+    config = json.loads(configs.read_text())
+    del config["model_max_length"]
+    configs.write_text(json.dumps(config))
+    card, engine = replace(tiny_card, path=tiny_copy), DiffusersEngine(settings)
+    engine.load(card, lambda *_: None)
+    assert run_of(engine, card).embeddings.shape[1] == 77
+
+
 def test_half_precision_files_load(tiny_copy: Path, settings: Settings, tiny_card: ModelCard) -> None:
     from safetensors.torch import load_file, save_file
 
@@ -140,7 +166,7 @@ def test_bfloat16_draws_nearly_the_same(settings: Settings, tiny_card: ModelCard
     left, right = latents_of(run), latents_of(full)
     assert left.dtype == torch.float32
     assert (left - right).abs().mean() < 0.05 * right.abs().mean()
-    assert run.finish()[0].size == (64, 64)
+    assert next(run.finish()).size == (64, 64)
 
 
 def test_impossible_devices_are_one_sentence() -> None:
@@ -164,6 +190,8 @@ def test_out_of_memory_is_explained() -> None:
     ):
         torch.empty(2**50)
     assert caught.value.hint
+    for words in ("MPS backend out of memory (MPS allocated: 9 GB)", "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"):
+        assert is_out_of_memory(RuntimeError(words))
     assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
     with pytest.raises(RuntimeError, match="other"), memory_explained(torch.device("cpu"), doing="drawing"):
         raise RuntimeError("other")

@@ -76,7 +76,7 @@ def test_picture_equals_the_stock_pipeline(engine: DiffusersEngine, tiny_card: M
     theirs = pipeline("a red cat", generator=torch.Generator().manual_seed(11), **options).images[0]
     run = run_of(engine, tiny_card, scheduler="PLMS", width=96, height=64)
     latents_of(run)
-    ours = run.finish()[0]
+    ours = next(run.finish())
     assert ours.size == (96, 64) and ours.mode == "RGB"
     assert np.abs(np.asarray(ours, int) - np.asarray(theirs, int)).max() <= 1
 
@@ -85,7 +85,7 @@ def test_picture_equals_the_stock_pipeline(engine: DiffusersEngine, tiny_card: M
 def test_sizes_off_the_unets_grid_come_out(size: tuple[int, int], engine: DiffusersEngine, tiny_card: ModelCard) -> None:
     run = run_of(engine, tiny_card, steps=2, width=size[0], height=size[1])
     latents_of(run)
-    assert run.finish()[0].size == size
+    assert next(run.finish()).size == size
 
 
 def test_distilled_guidance_equals_the_stock_pipeline(tmp_path: Path, settings: Settings) -> None:
@@ -142,7 +142,7 @@ def test_previews_improve_with_finished_pictures(settings: Settings, tiny_card: 
     for seed in range(12):
         run = run_of(engine, tiny_card, seed=seed, guidance_scale=2.0)
         latents_of(run)
-        run.finish()
+        list(run.finish())
     assert error() < 0.7 * first
 
 
@@ -174,7 +174,7 @@ def test_overflow_is_one_sentence(engine: DiffusersEngine, tiny_card: ModelCard)
     run = run_of(engine, tiny_card)
     run.latents = run.latents * float("nan")
     with pytest.raises(StudioError, match="The picture overflowed in float32"):
-        run.finish()
+        list(run.finish())
 
 
 def test_large_pictures_are_decoded_in_tiles(engine: DiffusersEngine, tiny_card: ModelCard, monkeypatch: pytest.MonkeyPatch) -> None:

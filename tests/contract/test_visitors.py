@@ -15,12 +15,11 @@ import psutil
 import pytest
 from gradio_client import Client
 
-from studio import read_metadata
+from studio import read_metadata, worker
 from studio.access import Quota
 from studio.app import build
 from studio.settings import Settings
 from studio.ui.render import data_uri
-from studio.worker import REST_AFTER
 from tests.closed import Closed, closed_studio
 from tests.ui.browserless import Page
 
@@ -31,7 +30,8 @@ MEGABYTE = 10**6
 
 
 @pytest.fixture
-def closed(tmp_path: Path) -> Iterator[Closed]:
+def closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Closed]:
+    monkeypatch.setattr(worker, "REST_AFTER", 3.0)
     settings = Settings(data_dir=tmp_path, threads=1)
     with closed_studio(build(settings), settings) as closed:
         yield closed
@@ -121,7 +121,7 @@ def crowd(closed: Closed, folder: Path) -> tuple[dict[int, Any], dict[int, list[
 
 
 def assert_previews_are_their_own(closed: Closed, views: dict[int, list[tuple[str, Any]]]) -> None:
-    """Nobody saw a frame that another one saw, and the last frame of each is the one that their own run made last."""
+    """Nobody saw a frame that another one saw, and the last frame of each is the one that was drawn of their own run last."""
     frames = {number: {preview for _, preview in seen[:-1] if preview} for number, seen in views.items()}
     counted = Counter(frame for each in frames.values() for frame in each)
     assert counted and set(counted.values()) == {1}
@@ -129,11 +129,11 @@ def assert_previews_are_their_own(closed: Closed, views: dict[int, list[tuple[st
     for number, seen in views.items():
         last = next((preview for _, preview in reversed(seen[:-1]) if preview), "")
         newest = made[prompt_of(1000 + number)]
-        assert newest and (not last or last == data_uri(newest.jpeg))
+        assert last == (data_uri(newest.jpeg) if newest else "")
 
 
 def memory() -> int:
     """Return the bytes in use once the engine rests, which is when it hands back what runs have freed."""
-    time.sleep(REST_AFTER + 1)
+    time.sleep(worker.REST_AFTER + 1)
     gc.collect()
     return psutil.Process().memory_info().rss

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -14,9 +15,10 @@ from studio.errors import InternalError, InvalidRequest, QueueFull, Stopped, Stu
 from studio.events import Annotated, Cancelled, Failed, Finished, Loading, Preview, Queued, Step, Terminal
 from studio.images import content_key
 from studio.inventory import Inventory, ModelCard
-from studio.jobs import Job, JobQueue, PreviewPump
+from studio.jobs import Job, JobQueue
 from studio.plan import Plan, resolve
 from studio.ports import Engine, Progress
+from studio.pump import PreviewPump
 from studio.request import ControlUse, GenerationRequest
 from studio.service import REMEMBERED_JOBS, Studio
 
@@ -221,29 +223,51 @@ def test_visitors_see_their_own_jobs_only(open_fake: Callable[..., Studio]) -> N
     assert studio.jobs_of("them") == [theirs]
 
 
-def test_preview_slot_is_newest_wins() -> None:
-    job, gate = Job(PLAN, visitor="v"), threading.Event()
-    drawn: list[int] = []
-    pump = PreviewPump(budget=1.0)
+def step(index: int) -> Step:
+    return Step(job_id="", index=index, total=50, seconds=float(index))
+
+
+def test_only_the_newest_preview_is_drawn_and_only_for_who_looks() -> None:
+    job, pump, drawn = Job(PLAN, visitor="v"), PreviewPump(budget=1.0), list[int]()
 
     def draw(number: int) -> Callable[[], list[Image.Image]]:
         def picture() -> list[Image.Image]:
             drawn.append(number)
-            assert gate.wait(10)
             return [Image.new("RGB", (8, 8), (number, 0, 0))]
 
         return picture
 
-    pump.offer(job, 1, seconds=1.0, draw=draw(1))
-    while not drawn:
-        time.sleep(0.001)
-    for number in range(2, 50):
-        pump.offer(job, number, seconds=float(number), draw=draw(number))
-    gate.set()
-    while (preview := job.state().preview) is None or preview.index < 49:
-        time.sleep(0.001)
+    assert job.look().preview is None
+    for number in range(1, 50):
+        job.emit(step(number), frame=pump.frame(job.id, number, seconds=float(number), draw=draw(number)))
+    assert (drawn, job.state().preview) == ([], None)
+    first, again = job.look(), job.look()
+    assert first.preview and first.preview.index == 49 and drawn == [49]
+    assert first == again == job.state()
+    job.emit(step(50), frame=pump.frame(job.id, 50, seconds=50.0, draw=draw(50)))
     pump.close()
-    assert drawn == [1, 49]
+    assert job.look().preview == first.preview
+    assert drawn == [49]
+
+
+def test_who_looked_in_time_sees_the_preview_before_the_end() -> None:
+    job, pump, drawing, go = Job(PLAN, visitor="v"), PreviewPump(), threading.Event(), threading.Event()
+
+    def picture() -> list[Image.Image]:
+        drawing.set()
+        assert go.wait(10)
+        return [Image.new("RGB", (8, 8))]
+
+    job.emit(step(1), frame=pump.frame(job.id, 1, seconds=1.0, draw=picture))
+    with ThreadPoolExecutor(1) as viewer:
+        seen = viewer.submit(job.look)
+        assert drawing.wait(10)
+        job.emit(Finished(job_id=job.id, images=(), requests=(), seconds=1.0))
+        go.set()
+        # The finished picture is there first, and stays.
+        assert seen.result(10).preview is None
+    assert list(job.events())[-1] == job.state().terminal
+    pump.close()
 
 
 def test_preview_budget_skips_frames() -> None:
@@ -259,11 +283,8 @@ def test_preview_budget_skips_frames() -> None:
         return [Image.new("RGB", (8, 8))]
 
     for number in range(1, 40):
-        before = len(drawn)
-        pump.offer(job, number, seconds=number * 0.05, draw=slow)
-        while number <= 2 and len(drawn) == before:
-            time.sleep(0.001)
-        time.sleep(0.002)
+        job.emit(step(number), frame=pump.frame(job.id, number, seconds=number * 0.05, draw=slow))
+        job.look()
     pump.close()
     assert 3 <= len(drawn) <= 6  # 10 ms at 2 % is one frame in 500 ms; the run lasts 2 s
 
@@ -280,7 +301,7 @@ def test_a_preview_that_fails_does_not_end_the_run(open_fake: Callable[..., Stud
 
             return Run(plan, 0.005)
 
-    assert isinstance(open_fake(Blind()).submit(GenerationRequest(steps=5)).wait(10), Finished)
+    assert isinstance(list(open_fake(Blind()).submit(GenerationRequest(steps=5)).events())[-1], Finished)
     assert "could not be drawn" in caplog.text
 
 
@@ -291,7 +312,7 @@ def test_a_snapshot_goes_on_to_the_same_picture() -> None:
     for one in (run, copy):
         while one.index < one.total:
             one.advance()
-    assert run.finish()[0].tobytes() == copy.finish()[0].tobytes()
+    assert next(run.finish()).tobytes() == next(copy.finish()).tobytes()
     assert replace(run) is not run
 
 
@@ -304,7 +325,10 @@ def test_defects_are_shown_by_number_only(open_fake: Callable[..., Studio], capl
     assert issubclass(InternalError, StudioError)
 
 
-def test_the_engine_rests_when_nothing_is_asked_and_works_again_after(open_fake: Callable[..., Studio]) -> None:
+def test_the_engine_rests_when_nothing_is_asked_and_works_again_after(
+    open_fake: Callable[..., Studio], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("studio.worker.REST_AFTER", 0.3)
     rested = threading.Event()
 
     class Resting(FakeEngine):
@@ -313,6 +337,5 @@ def test_the_engine_rests_when_nothing_is_asked_and_works_again_after(open_fake:
 
     studio = open_fake(Resting(step_seconds=0.001))
     studio.submit(GenerationRequest(steps=1)).wait(10)
-    assert not rested.is_set()
     assert rested.wait(60)
     assert isinstance(studio.submit(GenerationRequest(steps=1)).wait(10), Finished)
