@@ -8,6 +8,7 @@ import binascii
 import io
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from studio.errors import BadPicture
+from studio.errors import BadPicture, BadPose
 from studio.pose import drawing, openpose
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
@@ -150,7 +151,9 @@ def lift(data: object) -> tuple[object, dict[str, Taken]]:
         if not isinstance(entry, dict) or not isinstance(text, str) or (len(text) <= MAX_NAME and not text.startswith("data:")):
             return entry
         name = f"picture {index}"
-        pictures[name] = decode(text, kind=_kind(entry), name=f"controls[{index}].image")
+        place = f"controls[{index}].image"
+        with _named(place):
+            pictures[name] = decode(text, kind=_kind(entry), name=place)
         return {**entry, "image": name}
 
     if isinstance(data, dict) and isinstance(units := data.get("controls"), list):
@@ -171,9 +174,20 @@ def gather(data: dict[str, object], folder: Path) -> tuple[dict[str, object], di
     entries = list(units) if isinstance(units, list) else []
     for index, text in _paths(entries):
         name = f"picture {index}"
-        pictures[name] = read_file(folder / Path(text).expanduser(), kind=_kind(entries[index]))
+        path = folder / Path(text).expanduser()
+        with _named(path.name):
+            pictures[name] = read_file(path, kind=_kind(entries[index]))
         entries[index] = {**entries[index], "image": name}
     return ({**data, "controls": entries} if pictures else data), pictures
+
+
+@contextmanager
+def _named(place: str) -> Iterator[None]:
+    """Say of which of several pictures a pose's sentence is."""
+    try:
+        yield
+    except BadPose as error:
+        raise BadPose(f"{place}: {error}") from error
 
 
 def _paths(entries: list[object]) -> Iterator[tuple[int, str]]:

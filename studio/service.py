@@ -21,6 +21,7 @@ from studio.loras.tags import without_tags
 from studio.people import OWNER, Person
 from studio.plan import resolve
 from studio.ports import Engine, Offer, Parts, Progress
+from studio.pose import Pose
 from studio.request import ControlUse, GenerationRequest, shorten
 from studio.worker import Worker
 
@@ -66,10 +67,10 @@ class Studio:
         away. One that was running each time the studio was killed is not tried again, because it may be the reason.
         """
         for left in self._keeping.left():
-            if self._access and not self._access.is_in(left.person.id):
-                self._keeping.over(left.id)  # a guest whose invitation ended meanwhile
-                continue
             try:
+                if self._access and not self._access.is_in(left.person.id):
+                    self._keeping.over(left.id)  # a guest whose invitation ended meanwhile
+                    continue
                 job = self._planned(left.request, {}, visitor=left.visitor, person=left.person, key=left.id)
             except StudioError as error:
                 # Its file stays: what it lacks, such as a model, may be here at the next start.
@@ -133,6 +134,8 @@ class Studio:
             self._keeping.over(job.id)
             raise
         self._remember(job)
+        if self._access and not self._access.is_in(person.id):
+            self.stop(job)  # shown out while this was asked
         return job
 
     def notes(self, person: Person = OWNER) -> tuple[str, ...]:
@@ -184,13 +187,11 @@ class Studio:
         Raises:
             StudioError: the picture is not here, or the preprocessor cannot make a map of it.
         """
-        picture = self.picture(use.image, person=person)
-        if picture is None:
-            raise InvalidRequest(f"image: {shorten(use.image)} is not here; give the picture again.")
-        self._check_ready(use, person)
-        if self._access:
-            self._access.admit_map(person, *size)
-        return self._annotator.annotate(picture, use, size, progress)
+        return self._annotator.annotate(self._admitted(use, size, person), use, size, progress)
+
+    def people(self, use: ControlUse, *, size: tuple[int, int], person: Person = OWNER) -> Pose | None:
+        """Return who is in a pose unit's map, with hands and faces where its preprocessor finds them, or None; otherwise as `annotate`."""
+        return self._annotator.people(self._admitted(use, size, person), use, size, lambda fraction, message: None)
 
     def preprocessors(self, kind: str) -> list[Offer]:
         """Return what can make maps of a kind of control (`sketch`, `depth` or `pose`), with what each downloads, in the picker's order."""
@@ -257,12 +258,18 @@ class Studio:
             return True
         return bool(self._access and self._access.shares_with(person) and job.person.role == "owner")
 
+    def _admitted(self, use: ControlUse, size: tuple[int, int], person: Person) -> Image.Image:
+        if (picture := self.picture(use.image, person=person)) is None:
+            raise InvalidRequest(f"image: {shorten(use.image)} is not here; give the picture again.")
+        self._check_ready(use, person)
+        if self._access:
+            self._access.admit_map(person, *size)
+        return picture
+
     def _check_ready(self, use: ControlUse, person: Person) -> None:
         """Guests do not make this machine fetch weights."""
-        if person.role == "owner":
-            return
-        offer = next((offer for offer in self._annotator.offers(use.kind) if offer.row.name == use.preprocessor), None)
-        if offer and offer.state != "ready":
+        offers = [] if person.role == "owner" else self._annotator.offers(use.kind)
+        if offer := next((offer for offer in offers if offer.row.name == use.preprocessor and offer.state != "ready"), None):
             raise NotAllowed(
                 f"preprocessor: {offer.row.label} is not on this machine yet; choose another one, or ask the owner to use it once."
             )

@@ -16,6 +16,8 @@ from studio.events import Agreement
 from studio.fit import cut, lay, place
 from studio.images import content_key, eight_bit
 from studio.ports import MEASURES, Offer, Progress
+from studio.pose import MAX_PEOPLE, Pose
+from studio.pose.reading import read_map
 from studio.request import ControlUse
 
 KEPT_BYTES = 128 * 2**20
@@ -61,6 +63,27 @@ class ControlAnnotator:
         self._kept.put(key, result)
         return result
 
+    def people(self, picture: Image.Image, use: ControlUse, size: tuple[int, int], progress: Progress) -> Pose | None:
+        """Return the people of a pose unit's map, on a canvas of `size`, or None when nobody is there.
+
+        A detector's own joints, with the hands and faces it was set to find; of all else the drawn map is read.
+
+        Raises:
+            MissingWeights, StudioError: as `annotate`.
+        """
+        row = weights.TABLE[use.preprocessor]
+        if row.name not in poses.LOADERS:
+            return read_map(self.annotate(picture, use, size, progress))
+        picture = intake.tidy(picture, kind=use.kind).picture
+        placement = place(picture.size, size, use.fit)
+        pixels = np.array(cut(eight_bit(picture), placement))
+        with self._shelf.lent(row, progress) as detector:
+            assert isinstance(detector, poses.PeopleFinder)
+            found = detector.find(pixels, row.filled(use.kind, use.settings))
+        left, top = placement.offset
+        people = [one.moved(lambda point: point._replace(x=point.x + left, y=point.y + top)) for one in found if one.seen]
+        return Pose(*size, tuple(people[:MAX_PEOPLE])) if people else None
+
     def measure(self, picture: Image.Image, control: Image.Image, use: ControlUse) -> Agreement:
         """Say how well a picture follows a map; what is no detector itself (a given map, a threshold) is measured by the usual one."""
         judges = [weights.TABLE[name] for name in JUDGES[use.kind]]
@@ -80,7 +103,8 @@ class ControlAnnotator:
     def _detected(self, row: weights.Row, pixels: plain.Pixels, values: plain.Values, progress: Progress) -> plain.Pixels:
         if row.name in plain.MAKERS:
             return plain.MAKERS[row.name](pixels, values)
-        return sized(self._shelf.detect(row, pixels, values, progress), pixels)
+        with self._shelf.lent(row, progress) as detector:
+            return sized(detector(pixels, values), pixels)
 
     def offers(self, kind: str) -> list[Offer]:
         """Return the preprocessors for a kind of control and whether each can be used now."""

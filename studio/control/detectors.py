@@ -3,7 +3,8 @@
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,8 +52,9 @@ class Shelf:
         """Whether the hub answered the last time it was asked, and may be asked."""
         return not self._unreachable and os.environ.get("HF_HUB_OFFLINE", "").upper() not in ("1", "ON", "YES", "TRUE")
 
-    def detect(self, row: Row, pixels: Pixels, values: Values, progress: Progress) -> Pixels:
-        """Return a row's map of a picture, fetching its weights if they are not here.
+    @contextmanager
+    def lent(self, row: Row, progress: Progress) -> Iterator[Detector]:
+        """Hand out a row's detector to one caller at a time, fetching its weights if they are not here.
 
         Raises:
             MissingWeights: they cannot be fetched.
@@ -61,7 +63,7 @@ class Shelf:
         self._fetch(row, progress)
         resident = self._get(row, progress)
         with resident.lock:
-            return resident.detector(pixels, values)
+            yield resident.detector
 
     def _fetch(self, row: Row, progress: Progress) -> None:
         if self.has(row):

@@ -111,6 +111,8 @@ def _check_overlaps(path: Path, tensors: Iterable[Tensor]) -> None:
 def _bad_length(head: bytes, length: int, size: int) -> str:
     if head[:2] == b"PK" or head[:1] == b"\x80":
         return "it is a pickled file under a false name"
+    if head[:1] == b"<" or head == b"version ":
+        return "it is a web page or a pointer of Git LFS in the place of the file"
     return "it is empty" if size == 0 else "it is cut short" if len(head) < 8 else f"its header claims {length:,} of {size:,} bytes"
 
 

@@ -84,13 +84,14 @@ def judge(name: str, header: Header | None, host: Host) -> Verdict:
     total = Counter(layer.component for layer in header.layers)
     if not header.layers:
         return _no_layers(name, header)
-    if host.modules is None:
+    made = header.made_for
+    foreign = bool(made.label) and made.width != host.width
+    if host.modules is None and not (foreign and made.certain):
         counts = {component: (count, count) for component, count in total.items()}
         return Verdict(state="unsure", sentence=f"The weights of {host.name} could not be looked at.", counts=counts)
-    applied = Counter(layer.component for layer in fitting(header.layers, host.modules))
+    applied = Counter(layer.component for layer in fitting(header.layers, host.modules)) if host.modules else Counter[str]()
     counts = {component: (applied[component], count) for component, count in total.items()}
-    made = header.made_for
-    if made.label and made.width != host.width and (made.certain or not applied):
+    if foreign and (made.certain or not applied):
         # The families share names and even shapes of some modules, so part of a foreign file would apply, to no good.
         return Verdict(state="family", sentence=_other_family(name, header, host), counts=counts)
     if not applied:

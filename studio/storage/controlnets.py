@@ -9,6 +9,7 @@ from studio.errors import BrokenModel
 from studio.inventory import ControlNetCard, UnetShape
 from studio.request import ControlUse
 from studio.storage.configs import read_config, unet_shape
+from studio.storage.names import shown
 
 CLASSES: Mapping[str, Literal["controlnet", "t2i_adapter"]] = {"ControlNetModel": "controlnet", "T2IAdapter": "t2i_adapter"}
 KINDS = get_args(ControlUse.model_fields["kind"].annotation)
@@ -43,7 +44,7 @@ def describe_controlnet(name: str, folder: Path) -> ControlNetCard:
             case None:
                 raise BrokenModel(f"{name} cannot be used: its config.json names no class; copy the model folder again.")
             case _:
-                raise BrokenModel(f"{name} is a {kind} folder; this studio runs ControlNetModel and T2IAdapter folders.")
+                raise BrokenModel(f"{name} is a {shown(str(kind))[:60]} folder; this studio runs ControlNetModel and T2IAdapter folders.")
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise BrokenModel(f"{name} cannot be used: its config.json lacks {error}; copy the model folder again.") from error
     if channels != 3 and (kind == "ControlNetModel" or channels != 1):
@@ -68,17 +69,24 @@ def is_controlnet(folder: Path) -> bool:
 
 def watched(folder: Path) -> tuple[Path, ...]:
     """Return what changes when the folder is to be read again."""
-    return folder, folder / "config.json", folder / MARK
+    return folder, folder / "config.json", folder / MARK, *folder.glob("*.safetensors")
 
 
 def _refuse_others(name: str, folder: Path) -> None:
+    if _is_ip_adapter(folder):
+        raise BrokenModel(f"{name} is an IP-Adapter, which this studio cannot run yet; use a ControlNet or T2I-Adapter folder.")
     if folder.is_file():
         raise BrokenModel(
             f"{name} is a single file; this studio reads ControlNet folders, with a config.json and diffusion_pytorch_model.safetensors."
         )
-    adapters = any(folder.glob("ip-adapter*")) or any(folder.glob("ip_adapter*"))
-    if adapters and not (folder / "config.json").is_file():
-        raise BrokenModel(f"{name} is an IP-Adapter, which this studio cannot run yet; use a ControlNet or T2I-Adapter folder.")
+
+
+def _is_ip_adapter(folder: Path) -> bool:
+    """Whether a file, or what a folder holds or its sub-folders hold as on the hub, is called as IP-Adapters are."""
+    if is_controlnet(folder):
+        return False
+    paths = (folder,) if folder.is_file() else (*folder.glob("*.*"), *folder.glob("*/*.*"))
+    return any(path.suffix in SINGLE_FILES and path.name.lower().replace("_", "-").startswith("ip-adapter") for path in paths)
 
 
 def _controlnet_shape(config: Mapping[str, Any]) -> UnetShape:

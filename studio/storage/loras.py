@@ -9,6 +9,7 @@ from studio.inventory import BrokenCard, LoraCard
 from studio.loras.header import read_header
 from studio.loras.safetensors_header import PICKLED
 from studio.storage.hashes import HashCache
+from studio.storage.names import is_text, left_out, shown
 
 MAX_FILES = 20_000
 PICTURES = (".preview.png", ".png", ".jpg", ".jpeg", ".webp", ".preview.jpg", ".preview.jpeg", ".preview.webp")
@@ -28,7 +29,11 @@ class LoraFolders:
         loras: dict[str, LoraCard] = {}
         broken: list[BrokenCard] = []
         known = {}
+        nameless: list[tuple[str, Path]] = []
         for name, path, beside in self._files():
+            if not is_text(name):
+                nameless.append((name, path))
+                continue
             found = self._card(name, path, beside)
             if found is None:
                 continue
@@ -42,6 +47,9 @@ class LoraFolders:
                 )
             else:
                 loras[name] = card
+        if nameless:
+            name, path = nameless[0]
+            broken.append(BrokenCard(shown(name), path, left_out([name for name, _ in nameless])))
         self._known = known
         return tuple(sorted(loras.values(), key=lambda card: card.name.lower())), tuple(broken)
 

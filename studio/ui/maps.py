@@ -14,7 +14,7 @@ from studio.events import Finished
 from studio.inventory import Inventory
 from studio.people import Person
 from studio.ports import Offer
-from studio.request import GenerationRequest, info
+from studio.request import ControlUse, GenerationRequest, info
 from studio.service import Studio
 from studio.ui import pictures
 from studio.ui.who import open_to, person_of
@@ -51,7 +51,7 @@ def map_functions(studio: Studio) -> list[Callable[..., Any]]:
             case _:
                 return {"error": "This page did not ask properly; reload it."}
         try:
-            return await asyncio.to_thread(answered, lambda: {"map": map_of(studio, use, (width, height), ticket, person=person)})
+            return await asyncio.to_thread(answered, lambda: {"map": map_of(studio, [use, [width, height]], ticket, person=person)})
         finally:
             tickets.pop((person.id, name), None)
 
@@ -83,15 +83,24 @@ def server_functions(studio: Studio) -> list[Callable[..., Any]]:
     async def thumbnail(key: Any, asker: gr.Request) -> dict[str, Any]:
         return await asyncio.to_thread(answered, lambda: {"picture": pictures.shown(found(studio, key, person_of(asker)))})
 
+    @open_to("maker")
+    async def keep_map(asked: Any, asker: gr.Request) -> dict[str, Any]:
+        return await asyncio.to_thread(answered, lambda: {"image": kept_map(studio, asked, person_of(asker))})
+
+    @open_to("maker")
+    async def whole(key: Any, asker: gr.Request) -> dict[str, Any]:
+        return await asyncio.to_thread(answered, lambda: {"picture": pictures.whole(found(studio, key, person_of(asker)))})
+
     @open_to("viewer")
-    def kinds(model: Any) -> dict[str, Any]:
-        return control_kinds(studio.inventory(), model)
+    def kinds(model: Any, asker: gr.Request) -> dict[str, Any]:
+        # Sentences about broken folders name files of this machine.
+        return control_kinds(studio.inventory(), model, whole=person_of(asker).role == "owner")
 
     @open_to("viewer")
     def preprocessors(kind: Any) -> list[dict[str, Any]]:
         return [preprocessor_row(offer, kind) for offer in studio.preprocessors(kind)] if isinstance(kind, str) else []
 
-    return [keep, reuse, thumbnail, kinds, preprocessors, *map_functions(studio)]
+    return [keep, reuse, thumbnail, keep_map, whole, kinds, preprocessors, *map_functions(studio)]
 
 
 def answered(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -146,31 +155,62 @@ def found(studio: Studio, key: Any, person: Person) -> Image.Image:
     return picture
 
 
-def map_of(studio: Studio, use: Any, size: tuple[Any, Any], ticket: Ticket, *, person: Person) -> str:
-    """Return the map of one unit as the page shows it.
+def map_of(studio: Studio, asked: Any, ticket: Ticket, *, person: Person) -> str:
+    """Return the map of one unit, `asked` as in `unit_of`, as the page shows it.
 
     Raises:
         StudioError: the unit is no valid one, or its map cannot be made.
     """
+    unit, size = unit_of(studio, asked, person)
+    return pictures.shown(studio.annotate(unit, size=size, progress=ticket.report, person=person))
+
+
+def kept_map(studio: Studio, asked: Any, person: Person) -> str:
+    """Keep the map of one unit, so that it can be painted over, and return its hash.
+
+    Raises:
+        StudioError: as `map_of`, and where the map is in colours.
+    """
+    unit, size = unit_of(studio, asked, person)
+    made = studio.annotate(unit, size=size, person=person)
+    if pictures.colourful(made):
+        raise InvalidRequest("This map is in colours, and the brush paints greys; choose another preprocessor to paint over its map.")
+    return studio.keep(made, person=person)
+
+
+def unit_of(studio: Studio, asked: Any, person: Person) -> tuple[ControlUse, tuple[int, int]]:
+    """Return the unit and the size in pixels that the page means by [unit, [width, height]].
+
+    Raises:
+        InvalidRequest: it is no valid unit, or its picture is not here.
+    """
+    match asked:
+        case [dict() as use, [width, height]]:
+            data = {"controls": [use], "width": width, "height": height}
+        case _:
+            raise InvalidRequest("This page did not ask properly; reload it.")
     try:
-        request = GenerationRequest.parse({"controls": [use], "width": size[0], "height": size[1]})
+        request = GenerationRequest.parse(data)
     except InvalidRequest as error:
         raise InvalidRequest(str(error).replace("controls[0].", "").replace("controls[0]: ", "")) from error
     (unit,) = request.controls
     found(studio, unit.image, person)
-    made = studio.annotate(unit, size=(request.width or 0, request.height or 0), progress=ticket.report, person=person)
-    return pictures.shown(made)
+    return unit, (request.width or 0, request.height or 0)
 
 
-def control_kinds(inventory: Inventory, model: Any) -> dict[str, Any]:
-    """Say per kind which ControlNets fit a model (the default one when None), and, when none does, what to do."""
+def control_kinds(inventory: Inventory, model: Any, *, whole: bool = True) -> dict[str, Any]:
+    """Say per kind which ControlNets fit a model (the default one when None), and, when none does, what to do.
+
+    Under `problems` stands for each folder that is none that can be run, such as an IP-Adapter's, one sentence; not when not `whole`.
+    """
+    problems = [broken.problem for broken in inventory.broken if whole and broken.part == "controlnet"]
     card = next((card for card in inventory.models if model in (None, card.name)), None)
     answer = {}
     for kind in get_args(info("controls.kind").annotation):
         nets = [net.name for net in inventory.controlnets if card and net.kind == kind and not net.misfit(card.unet)]
         name = card.name if card else "This model"
         reason = "" if nets else f"{name} has no {kind} ControlNet here; put one into controlnets/ of the data folder."
-        answer[kind] = {"nets": nets, "reason": reason}
+        answer[kind] = {"nets": nets, "reason": reason, "problems": problems}
     return answer
 
 

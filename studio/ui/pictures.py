@@ -1,6 +1,7 @@
 """Pictures on their way from the browser and back: shown small, and given the preprocessor that most likely suits them."""
 
 import base64
+import io
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,6 +20,18 @@ def shown(picture: Image.Image, *, side: int = SHOWN_SIDE) -> str:
     small = eight_bit(picture)
     small.thumbnail((side, side))
     return "data:image/jpeg;base64," + base64.b64encode(jpeg_bytes(small, quality=90)).decode()
+
+
+def whole(picture: Image.Image) -> str:
+    """Return a picture as a `data:` address, every pixel as it is."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def colourful(picture: Image.Image) -> bool:
+    """Whether a picture, RGB, has any colour."""
+    return bool(np.ptp(np.asarray(picture), axis=2).any())
 
 
 def suggested(picture: Image.Image, kind: str, offers: Sequence[Offer]) -> str:

@@ -12,15 +12,16 @@ from studio.jobs import Job, JobState
 THUMBNAIL_SIDE = 128
 
 
-def view(job: Job, *, seen: int, waiting: int) -> dict[str, Any]:
-    """Return what the stage shows of a job.
+def view(job: Job, *, seen: int, waiting: int, mine: bool = True) -> dict[str, Any]:
+    """Return what the stage shows of a job. Draws its newest preview, so it is not for the event loop.
 
     Args:
         job: whose state is shown.
         seen: index of the newest preview that the page already has, -1 for none; an older one is left out.
         waiting: how many jobs of all visitors wait.
+        mine: whether it is shown to whom it belongs, who may act on what is said.
     """
-    state = job.state()
+    state = job.look()
     preview = state.preview if state.preview and state.preview.index > seen else None
     shown = {
         "job": job.id,
@@ -43,7 +44,16 @@ def view(job: Job, *, seen: int, waiting: int) -> dict[str, Any]:
         "right": pace(state),
         **_ending(state.terminal),
     }
-    return {**shown, "phase": phase(state), "spoken": spoken(state)}
+    shown = {**shown, "phase": phase(state), "spoken": spoken(state)}
+    return shown if mine else looked_on(shown)
+
+
+def looked_on(shown: dict[str, Any]) -> dict[str, Any]:
+    """Return a view for somebody who only looks on: no word to its owner, no place in the queue, no way into the owner's history."""
+    said = dict.fromkeys(("notice", "error", "hint", "place"), "")
+    left = "waiting" if shown["place"] and shown["left"] == shown["place"] else shown["left"]
+    spoken = "" if shown["error"] else shown["spoken"]
+    return {**shown, **said, "left": left, "spoken": spoken, "pictures": [{**each, "id": ""} for each in shown["pictures"]]}
 
 
 def data_uri(jpeg: bytes) -> str:
@@ -154,7 +164,12 @@ def _unit(job: Job, made: Annotated) -> dict[str, Any]:
     """Return a ControlNet unit as the stage shows it, with how well each picture follows it."""
     use, terminal = job.plan.controls[made.unit].use, job.state().terminal
     scores = terminal.agreements if isinstance(terminal, Finished) else ()
-    return {"kind": use.kind, "weight": use.weight, "agreements": [_agreement(units[made.unit]) for units in scores]}
+    return {
+        "kind": use.kind,
+        "weight": use.weight,
+        "use": use.model_dump(mode="json"),
+        "agreements": [_agreement(units[made.unit]) for units in scores],
+    }
 
 
 def _agreement(score: Agreement) -> dict[str, str]:

@@ -91,10 +91,10 @@ def _annotators(licence: str, **bytes_of: int) -> Source:
 def _drawn_lines() -> Iterator[Row]:
     lineart = _annotators("MIT", sk_model=17_173_511, sk_model2=17_173_511)
     hed = _annotators("Apache-2.0", ControlNetHED=29_444_406)
-    pidinet = _annotators("non-commercial research only", table5_pidinet=2_871_148)
+    pidinet = _annotators("research only, else ask its authors", table5_pidinet=2_871_148)
     yield _with_weights("lineart_realistic", "sketch", ("Line art, realistic", "fine lines as of a pencil"), lineart, _RESOLUTION)
     yield _with_weights("lineart_coarse", "sketch", ("Line art, coarse", "fewer and bolder lines"), lineart, _RESOLUTION)
-    anime = _annotators("MIT", netG=217_700_000)
+    anime = _annotators("licence not stated", netG=217_700_000)
     yield _with_weights("lineart_anime", "sketch", ("Line art, anime", "clean lines as of a drawn film"), anime, _RESOLUTION)
     yield _with_weights("softedge_hed", "sketch", ("Soft edges, HED", "outlines with soft borders"), hed, _RESOLUTION, _SAFE)
     yield _with_weights("scribble_hed", "sketch", ("Scribble, HED", "bold strokes as of a marker"), hed, _RESOLUTION)
@@ -104,7 +104,7 @@ def _drawn_lines() -> Iterator[Row]:
 
 def _other_lines() -> Iterator[Row]:
     teed = Source("fal-ai/teed", {"5_model.pth": 257_000}, "MIT")
-    anyline = Source("TheMistoAI/MistoLine", {"Anyline/MTEED.pth": 257_000}, "OpenRAIL++")
+    anyline = Source("TheMistoAI/MistoLine", {"Anyline/MTEED.pth": 257_000}, "CreativeML OpenRAIL++-M")
     yield _with_weights("teed", "sketch", ("Soft edges, TEED", "outlines by a tiny network"), teed, _RESOLUTION, _SAFE)
     yield _with_weights("anyline", "sketch", ("Anyline", "outlines and fine details together"), anyline, _RESOLUTION)
     yield _with_weights(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from studio.control.poses import person_of
 from studio.pose import FACE_POINTS, HAND_POINTS, JOINTS, Person, Point, Pose
 from studio.pose.drawing import draw
 from studio.pose.library import library
@@ -75,6 +76,38 @@ def test_hands_faces_and_missing_points_are_drawn_like_controlnet_aux(theirs: An
         )
         pose = Pose(512, 640, people)
         assert np.array_equal(np.asarray(draw(pose)), their_map(theirs, pose))
+
+
+def test_what_openpose_finds_becomes_the_people_that_it_would_draw(theirs: Any) -> None:
+    chance = random.Random(5)
+
+    def found(count: int, none: Any) -> list[Any]:
+        return [
+            (chance.randrange(1, 500) / 512 + 1e-4, chance.randrange(1, 600) / 640 + 1e-4) if chance.random() < 0.7 else none
+            for _ in range(count)
+        ]
+
+    for _ in range(20):
+        none = (-1 / 512, -1 / 640)
+        parts = {"joints": found(18, None), "left_hand": found(21, none), "right_hand": (), "face": found(70, None)}
+        person = person_of(parts, 512, 640)
+        assert [point.visible for point in person.joints] == [point is not None for point in parts["joints"]]
+        assert [point.visible for point in person.left_hand] == [point != none for point in parts["left_hand"]]
+        assert (len(person.right_hand), len(person.face)) == (0, 70)
+        keypoint = theirs.body.Keypoint
+        drawn = theirs.draw_poses(
+            [
+                theirs.PoseResult(
+                    theirs.BodyResult([point and keypoint(*point) for point in parts["joints"]], 0.0, 0),
+                    [keypoint(*point) for point in parts["left_hand"]],
+                    None,
+                    [keypoint(*(point or none)) for point in parts["face"]],
+                )
+            ],
+            640,
+            512,
+        )
+        assert np.array_equal(np.asarray(draw(Pose(512, 640, (person,)))), drawn)
 
 
 def test_a_larger_picture_has_thicker_limbs() -> None:

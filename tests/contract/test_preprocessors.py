@@ -18,6 +18,9 @@ from studio import weights
 from studio.control.annotator import LOADERS, ControlAnnotator
 from studio.control.plain import canny, lineart_standard
 from studio.errors import MissingWeights, Stopped, StudioError
+from studio.fit import place
+from studio.pose import MAX_PEOPLE
+from studio.pose.drawing import draw
 from studio.request import ControlUse
 from tests.contract import checkpoints
 from tests.drawn import scene
@@ -228,6 +231,47 @@ def test_weightless_ones_draw_as_controlnet_aux() -> None:
         assert np.array_equal(theirs[..., 0], canny(pixels, {"low": low, "high": high}))
     theirs = LineartStandardDetector()(pixels, 6.0, 8, 512, "np")
     assert np.array_equal(theirs[..., 0], lineart_standard(pixels, {"sigma": 6, "threshold": 8}))
+
+
+@pytest.mark.parametrize("name", ["vitpose", pytest.param("openpose", marks=pytest.mark.slow)])
+def test_a_pose_detector_tells_the_joints_it_draws(name: str, hub: LoopbackHub, annotator: ControlAnnotator) -> None:
+    torch.manual_seed(0)
+    row = weights.TABLE[name]
+    serve(hub, row)
+    use = use_of(row, **{part: 1.0 for part in ("hand", "face") if name == "openpose"}).model_copy(update={"fit": "pad"})
+    made = annotator.annotate(scene(), use, SIZE, lambda *_: None)
+    pose = annotator.people(scene(), use, SIZE, lambda *_: None)
+    if name == "openpose":
+        assert pose is None or pose.people, "random weights see hardly anybody"
+        return
+    assert pose is not None and (pose.width, pose.height) == SIZE and 1 <= len(pose.people) <= MAX_PEOPLE
+    # Outside of the picture proper, its map has black bars, and a pose goes on.
+    placed = place(scene().size, SIZE, "pad")
+    (left, top), (width, height) = placed.offset, placed.inner
+    inner = np.s_[top : top + height, left : left + width]
+    differing = np.abs(np.asarray(draw(pose))[inner].astype(int) - np.asarray(made)[inner]).max(axis=2) > 40
+    assert np.asarray(made).any() and float(differing.mean()) < 0.05
+
+
+def test_openpose_keeps_which_point_of_a_face_is_which() -> None:
+    from controlnet_aux.open_pose.body import BodyResult, Keypoint
+
+    from studio.control.poses import _face
+
+    heat = np.zeros((71, 32, 32), np.float32)
+    for part in range(0, 70, 2):
+        heat[part, part // 8 + 1, 9] = 0.9
+    heat[70, 5, 5] = 1  # what is no face
+
+    class Detector:
+        def face_estimation(self, pixels: np.ndarray) -> np.ndarray:
+            return heat
+
+    joints = [None] * 18
+    for index, (x, y) in {0: (100, 100), 14: (90, 90), 15: (110, 90), 16: (80, 95), 17: (120, 95)}.items():
+        joints[index] = Keypoint(x, y)
+    points = _face(Detector(), BodyResult(joints, 1.0, 5), np.zeros((200, 200, 3), np.uint8))
+    assert len(points) == 70 and [point is not None for point in points] == [True, False] * 35
 
 
 def test_the_environments_hub_is_asked(hub: LoopbackHub, tmp_path: Path) -> None:

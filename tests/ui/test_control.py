@@ -3,6 +3,7 @@
 import base64
 import io
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,11 +12,12 @@ import pytest
 from PIL import Image, ImageOps
 
 from studio.engine.fake import CARD, CONTROLNETS, SHAPE
-from studio.inventory import Inventory
+from studio.inventory import BrokenCard, Inventory
 from studio.ports import Offer
 from studio.ui.maps import control_kinds
 from studio.ui.pictures import suggested
 from studio.weights import TABLE, Row, Source
+from tests.served import Served
 from tests.ui.browserless import VISITOR_A, Page
 
 
@@ -59,6 +61,22 @@ def test_a_kept_picture_becomes_a_map_of_the_wanted_size(visitor: Page) -> None:
     assert (answer["error"], made.size) == ("", (128, 96))
     assert made.getpixel((10, 48)) < 30 and made.getpixel((118, 48)) > 225  # type: ignore[operator]
     assert visitor.call("control", "progress", "ticket") is None
+
+
+def test_a_map_is_kept_to_be_painted_over_pixel_by_pixel(visitor: Page, page: Served) -> None:
+    ramp = Image.fromarray(np.tile(np.arange(256, dtype=np.uint8), (64, 1)))
+    unit = {"kind": "depth", "image": keep(visitor, ramp, "depth"), "fit": "stretch"}
+    answer = visitor.call("control", "keep_map", [unit, [256, 64]])
+    assert answer["error"] == ""
+    shown = decoded(visitor.call("control", "whole", answer["image"])["picture"])
+    assert np.array_equal(np.asarray(shown)[..., 0], np.asarray(ramp)), "a lossy copy would change what was not painted over"
+    coloured = {"kind": "depth", "image": keep(visitor, photo(), "depth"), "preprocessor": "shuffle"}
+    assert visitor.call("control", "keep_map", [coloured, [64, 64]])["error"].startswith(
+        "This map is in colours, and the brush paints greys"
+    )
+    for asked in (None, [unit], [unit, [7, 64]], [{"image": "f" * 64}, [64, 64]]):
+        assert visitor.call("control", "keep_map", asked)["error"].endswith(".")
+    assert visitor.call("control", "whole", "f" * 64) == {"error": "The picture is no longer here; give it again."}
 
 
 def test_a_kept_picture_is_shown_again_by_its_hash(visitor: Page) -> None:
@@ -198,7 +216,8 @@ def test_a_finished_picture_becomes_a_units_picture(visitor: Page) -> None:
 
 def test_the_result_is_shown_with_the_maps_that_were_followed(visitor: Page) -> None:
     job = visitor.generate(steps=1, controls=[use(keep(visitor), weight=0.5)])["job"]
-    assert [unit["weight"] for unit in visitor.finish(job)["units"]] == [0.5]
+    (unit,) = visitor.finish(job)["units"]
+    assert (unit["weight"], unit["use"]["image"], unit["use"]["end"]) == (0.5, keep(visitor), 1)
     assert decoded(visitor.call("stage", "unit_map", [job, 0])["map"]).size == (256, 256)
     for asked in ([job, 1], [job, -1], ["nothing", 0], None, {"a": 1}):
         assert visitor.call("stage", "unit_map", asked) is None
@@ -212,6 +231,11 @@ def test_kinds_without_a_fitting_controlnet_say_what_to_do() -> None:
     assert fake["pose"]["reason"] == "Fake has no pose ControlNet here; put one into controlnets/ of the data folder."
     assert bare["sketch"]["reason"] == "Other has no sketch ControlNet here; put one into controlnets/ of the data folder."
     assert control_kinds(inventory, None) == fake
+    adapter = BrokenCard("ip-adapter", Path("ip-adapter"), "ip-adapter is an IP-Adapter, which this studio cannot run yet.", "controlnet")
+    model = BrokenCard("old", Path("old"), "old cannot be used.", "model")
+    told = control_kinds(replace(inventory, broken=(adapter, model)), "Fake")
+    assert {tuple(kind["problems"]) for kind in told.values()} == {(adapter.problem,)}
+    assert control_kinds(replace(inventory, broken=(adapter,)), "Fake", whole=False) == fake
 
 
 @pytest.mark.parametrize("model", ["nothing", 5, {"a": 1}])

@@ -16,12 +16,12 @@ from PIL import Image
 from studio.engine.fake import FakeAnnotator, FakeEngine, fake_parts
 from studio.images import content_key
 from studio.ports import Offer, Progress
-from studio.pose import drawing, openpose
+from studio.pose import FACE_POINTS, HAND_POINTS, Point, Pose, drawing, openpose
 from studio.pose.library import library
 from studio.request import ControlUse
 from studio.service import Studio
 from studio.ui.panels.pose import found
-from studio.weights import DEFAULT, TABLE, Source
+from studio.weights import TABLE
 from tests.served import Served
 from tests.ui.browserless import VISITOR_A, Page
 
@@ -86,22 +86,38 @@ def test_a_photograph_without_a_detector_is_a_sentence(visitor: Page) -> None:
     assert visitor.call("control", "pose_find", 5)["error"] == "This page did not ask properly; reload it."
 
 
-class Finder(FakeAnnotator):
-    """Finds the same person in every picture, as a detector whose weights are here."""
+def whole(pose: Pose) -> Pose:
+    """The pose with hands and a face, as OpenPose finds them."""
+    hand, face = (tuple(Point(10.0 + i, 20.0 + 2 * i) for i in range(count)) for count in (HAND_POINTS, FACE_POINTS[1]))
+    return replace(pose, people=tuple(replace(one, left_hand=hand, right_hand=hand, face=face) for one in pose.people))
 
-    def annotate(self, picture: Image.Image, use: ControlUse, size: tuple[int, int], progress: Progress) -> Image.Image:
-        return drawing.draw(WAVING.fitted(*size))
+
+class Finder(FakeAnnotator):
+    """Finds the same person in every picture, as detectors whose weights are here; the second one also hands and faces."""
+
+    def people(self, picture: Image.Image, use: ControlUse, size: tuple[int, int], progress: Progress) -> Pose:
+        person = WAVING.fitted(*size)
+        return whole(person) if use.settings == {"hand": 1, "face": 1} else person
 
     def offers(self, kind: str) -> list[Offer]:
-        return [Offer(replace(TABLE[DEFAULT], sources=(Source("someone/detector", {"weights.safetensors": 1}, "MIT"),)), "ready", "")]
+        return [Offer(TABLE[name], "ready", "") for name in ("none", "vitpose", "openpose")]
 
 
-def test_a_detectors_map_of_a_photograph_becomes_people() -> None:
+def test_a_photograph_becomes_people_with_hands_and_faces() -> None:
     studio = Studio(FakeEngine, replace(fake_parts(), annotator=Finder()))
     pose = found(studio, data_url(Image.new("RGB", (1600, 1200), "gray")))
-    assert (pose.width, pose.height, len(pose.people)) == (1024, 768, 1)
-    wanted = WAVING.fitted(1024, 768).people[0].joints
-    assert max(abs(a.x - b.x) + abs(a.y - b.y) for a, b in zip(pose.people[0].joints, wanted, strict=True)) < 6
+    assert pose == whole(WAVING.fitted(1024, 768)), "the detector's own joints, not those read off its drawing"
+
+
+def test_the_map_of_a_unit_is_edited_as_people(visitor: Page) -> None:
+    key = visitor.call("control", "keep", [data_url(drawing.draw(WAVING)), "pose"])["image"]
+    pose = visitor.call("control", "pose_people", [{"kind": "pose", "image": key}, [256, 256]])["pose"]
+    assert (pose["canvas_width"], len(pose["people"])) == (256, 1)
+    nobody = visitor.call("control", "keep", [data_url(Image.new("RGB", (64, 64), "gray")), "pose"])["image"]
+    answer = visitor.call("control", "pose_people", [{"kind": "pose", "image": nobody}, [256, 256]])
+    assert answer == {"error": "Nobody was found in this picture; give one that shows people from head to hip at least."}
+    for asked in (None, [], [{}, [64]], [[], [64, 64]]):
+        assert visitor.call("control", "pose_people", asked) == {"error": "This page did not ask properly; reload it."}
 
 
 def test_a_pose_file_steers_a_run_over_http(client: Client) -> None:

@@ -65,6 +65,24 @@ def test_a_failure_is_told(job: Job) -> None:
     assert (failed["phase"], failed["error"], failed["hint"]) == ("failed", "No room.", "Make it smaller.")
 
 
+def test_who_looks_on_is_told_nothing_that_is_for_its_owner(job: Job) -> None:
+    def looked_on(*events: Event) -> dict[str, object]:
+        shown(job, *events)
+        return view(job, seen=-1, waiting=2, mine=False)
+
+    waits = looked_on(Queued(job_id="", position=1))
+    assert (waits["left"], waits["place"], waits["spoken"]) == ("waiting", "", "Waiting.")
+    runs = looked_on(Started(job_id=""), Step(job_id="", index=9, total=20, seconds=2.9))
+    assert (runs["left"], runs["spoken"]) == ("step 9 of 20", "Generating.")
+    requests = tuple(job.plan.picture_requests())
+    done = looked_on(Finished(job_id="", images=(Image.new("RGB", (128, 64)),) * 3, requests=requests, seconds=1, kept=("a" * 16,) * 3))
+    assert [(each["id"], each["seed"]) for each in done["pictures"]] == [("", 3), ("", 4), ("", 5)]  # type: ignore[attr-defined]
+    other = Job(job.plan, visitor="someone")
+    shown(other, Failed(job_id="", message="No room.", hint="Make it smaller."))
+    failed = view(other, seen=-1, waiting=2, mine=False)
+    assert (failed["left"], failed["error"], failed["hint"], failed["spoken"]) == ("failed", "", "", "")
+
+
 @pytest.mark.parametrize(("index", "left"), [(0, "stopped before it began"), (7, "stopped after step 7")])
 def test_a_stop_is_told(job: Job, index: int, left: str) -> None:
     assert shown(job, Cancelled(job_id="", index=index))["left"] == left
@@ -94,4 +112,5 @@ def test_agreement_is_told_per_unit_and_picture() -> None:
     finished = Finished(job_id="", images=(made, made), requests=tuple(plan.picture_requests()), seconds=1, agreements=scores)
     told = shown(Job(plan, visitor="someone"), Annotated(job_id="", unit=0, map=made), finished)["units"]
     texts = [{"text": "follows closely, F1 0.86", "note": "Of the map."}, {"text": "", "note": "Nothing is drawn."}]
-    assert told == [{"kind": "sketch", "weight": 0.5, "agreements": texts}]
+    asked = plan.controls[0].use.model_dump(mode="json")
+    assert told == [{"kind": "sketch", "weight": 0.5, "use": asked, "agreements": texts}]

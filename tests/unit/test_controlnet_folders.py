@@ -103,8 +103,16 @@ def test_what_cannot_be_used_says_why(tmp_path: Path) -> None:
     (root / "canny.safetensors").write_bytes(b"x")
     (root / "adapter").mkdir()
     (root / "adapter" / "ip-adapter_sd15.safetensors").write_bytes(b"x")
-    assert nets(tmp_path) == {}
+    # As it lies on the hub, alone, and with a config of its own.
+    (root / "h94" / "models").mkdir(parents=True)
+    (root / "h94" / "models" / "ip-adapter_sd15.bin").write_bytes(b"x")
+    (root / "IP-Adapter_plus.safetensors").write_bytes(b"x")
+    (make_net(root / "with config", {}) / "ip_adapter.bin").write_bytes(b"x")
+    (make_net(root / "h94 canny") / "ip-adapter.bin").write_bytes(b"x")
+    assert list(nets(tmp_path)) == ["h94 canny"]
     found = problems(tmp_path)
+    for name in ("h94", "IP-Adapter_plus.safetensors", "with config"):
+        assert found.pop(name) == f"{name} is an IP-Adapter, which this studio cannot run yet; use a ControlNet or T2I-Adapter folder."
     assert found.pop("wordy canny").startswith("wordy canny cannot be used: its config.json lacks ")
     assert found == {
         "adapter": "adapter is an IP-Adapter, which this studio cannot run yet; use a ControlNet or T2I-Adapter folder.",

@@ -69,7 +69,11 @@ def test_kinds_and_foreign_files_are_told_apart(tmp_path: Path) -> None:
 
 
 def test_a_model_whose_weights_cannot_be_read_leaves_it_open(tmp_path: Path) -> None:
-    assert verdict_of(write_lora(tmp_path / "a.safetensors", SD15), replace(MODEL, modules=None))[0] == "unsure"
+    unread = replace(MODEL, modules=None)
+    assert verdict_of(write_lora(tmp_path / "a.safetensors", SD15), unread)[0] == "unsure"
+    # The width of its own matrices tells another family all the same.
+    state, _, sentence = verdict_of(write_lora(tmp_path / "xl.safetensors", attention_of_sd(2048)), unread)
+    assert state == "family" and sentence.startswith("xl was made for Stable Diffusion XL")
 
 
 @pytest.fixture

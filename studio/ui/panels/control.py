@@ -101,10 +101,11 @@ _MAP = """
 <div class="map" data-part="map" hidden>
   <img data-part="map-picture" alt="The map that the model follows">
   <div>
-    <b>Map</b><span data-part="map-text" role="status"></span>
+    <b>Map</b><span data-part="map-text" role="status"></span><span data-part="map-follows" role="status" hidden></span>
     <div class="track" data-part="map-track" hidden><span data-part="map-bar"></span></div>
     <button type="button" class="link" data-part="map-cancel" hidden>Cancel</button>
     <button type="button" class="small-button" data-part="map-agree" hidden>Fetch and make the map</button>
+    <button type="button" class="small-button" data-part="map-edit" hidden>Edit this map</button>
   </div>
 </div>
 <p class="warning" data-part="map-error" role="alert" hidden></p>
@@ -129,6 +130,7 @@ _UNIT = """
       {map}
       {settings}
     </div>
+    <details class="help" data-part="problems" hidden><summary></summary></details>
   </div>
 </div>
 """

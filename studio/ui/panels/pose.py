@@ -19,7 +19,7 @@ from studio.pose.reading import read_map
 from studio.request import ControlUse, GenerationRequest
 from studio.service import Studio
 from studio.ui import widgets
-from studio.ui.maps import answered
+from studio.ui.maps import answered, unit_of
 from studio.ui.panels.editor import Editor
 from studio.ui.who import open_to, person_of
 
@@ -112,7 +112,15 @@ def server_functions(studio: Studio) -> list[Callable[..., Any]]:
     async def pose_find(sent: Any, asker: gr.Request) -> dict[str, Any]:
         return await asyncio.to_thread(answered, lambda: {"pose": told(found(studio, sent, person_of(asker)))})
 
-    return [pose_map, pose_png, pose_read, pose_mirror, pose_library, pose_find]
+    @open_to("maker")
+    async def pose_people(asked: Any, asker: gr.Request) -> dict[str, Any]:
+        def people() -> dict[str, Any]:
+            unit, size = unit_of(studio, asked, person_of(asker))
+            return {"pose": told(there(studio.people(unit, size=size, person=person_of(asker))))}
+
+        return await asyncio.to_thread(answered, people)
+
+    return [pose_map, pose_png, pose_read, pose_mirror, pose_library, pose_find, pose_people]
 
 
 def told(pose: Pose) -> dict[str, Any]:
@@ -129,7 +137,7 @@ def png(pose: Pose) -> str:
 
 
 def found(studio: Studio, sent: Any, person: Person = OWNER) -> Pose:
-    """Return the people in a picture that came as a `data:` address: a pose map is read, of a photograph a detector's map.
+    """Return the people in a picture that came as a `data:` address: a pose map is read, in a photograph a detector finds them.
 
     Raises:
         StudioError: it is no picture, nobody is in it, or no detector's weights are here.
@@ -139,11 +147,22 @@ def found(studio: Studio, sent: Any, person: Person = OWNER) -> Pose:
         picture.thumbnail((FOUND_SIDE, FOUND_SIDE))
     if pose := read_map(picture):
         return pose
-    ready = [offer.row.name for offer in studio.preprocessors("pose") if offer.state == "ready" and offer.row.sources]
+    ready = [offer.row for offer in studio.preprocessors("pose") if offer.state == "ready" and offer.row.sources]
     if not ready:
         raise MissingWeights("No pose detector is here yet; give the photo under Picture and choose OpenPose there, which fetches it.")
-    use = ControlUse(kind="pose", image=studio.keep(picture, person=person), preprocessor=ready[0], fit="stretch")
-    pose = read_map(studio.annotate(use, size=picture.size, person=person))
+    # Whoever fetched the one that finds hands and faces wants them.
+    row = max(ready, key=lambda row: "hand" in row.filled("pose", {}))
+    settings = {part: 1.0 for part in ("hand", "face") if part in row.filled("pose", {})}
+    use = ControlUse(kind="pose", image=studio.keep(picture, person=person), preprocessor=row.name, settings=settings, fit="stretch")
+    return there(studio.people(use, size=picture.size, person=person))
+
+
+def there(pose: Pose | None) -> Pose:
+    """Return a pose that somebody is in.
+
+    Raises:
+        BadPose: nobody was found.
+    """
     if pose is None:
         raise BadPose("Nobody was found in this picture; give one that shows people from head to hip at least.")
     return pose
