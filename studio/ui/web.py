@@ -13,6 +13,7 @@ _SCRIPTS = (
         "header.js",
         "proof.js",
         "recall.js",
+        "addresses.js",
         "stage.js",
         "history.js",
         "compare.js",

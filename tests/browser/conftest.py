@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, ViewportSize, expect, sync_playwright
 
 from studio.app import build
 from studio.settings import Settings
@@ -37,6 +37,8 @@ Open = Callable[..., Visit]
 
 @pytest.fixture(scope="session")
 def browser(browser_path: str) -> Iterator[Browser]:
+    # A machine may be busy with something else; only a test that fails waits as long.
+    expect.set_options(timeout=30_000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=QUIET)
         yield browser
@@ -66,6 +68,7 @@ def visit(browser: Browser) -> Iterator[Open]:
     def open_page(address: str, *, width: int = 1440, height: int = 900, theme: str = "dark", language: str = "en-US") -> Visit:
         look: ViewportSize = {"width": width, "height": height}
         context = browser.new_context(viewport=look, color_scheme="light" if theme == "light" else "dark", locale=language)
+        context.set_default_timeout(120_000)
         contexts.append(context)
         made = Visit(context, context.new_page())
         made.page.on("request", made.note_request)

@@ -3,6 +3,7 @@
 import base64
 import io
 import math
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -333,6 +334,42 @@ def test_a_depth_map_of_16_bits_is_flipped_and_ranged(page: Page, tmp_path: Path
     assert flipped[:, 0].min() > 243 and flipped[:, 33:].max() < 12
 
 
+def test_a_given_depth_map_is_painted_over(page: Page, tmp_path: Path) -> None:
+    Image.fromarray(np.tile(np.linspace(0, 50000, 256).astype(np.uint16), (256, 1))).save(tmp_path / "depth.png")
+    page.click("#tab-depth")
+    drop(page, tmp_path / "depth.png")
+    settled(page)
+    before = map_shown(page).astype(int)
+    page.get_by_role("button", name="Edit this map").click()
+    expect(canvas(page, "depth")).to_be_visible()
+    settled(page)
+    expect(page.get_by_role("button", name="Edit this map")).to_be_hidden()
+    assert np.abs(map_shown(page) - before).max() < 4, "the map is there before anything is painted"
+    tool(page, "grey", "depth").fill("255")
+    tool(page, "size", "depth").fill("0.1")
+    circle(page, kind="depth")
+    settled(page)
+    painted, line = map_shown(page).astype(int), ring()
+    assert painted[line].mean() > 200 and np.abs(painted - before)[~wide(line)].max() < 8
+    page.reload()
+    page.wait_for_function("studio.draft.controls?.length === 1")
+    page.click("#tab-depth")
+    settled(page)
+    assert np.abs(map_shown(page) - painted).max() < 6 and np.abs(ink(page, "depth") - painted).mean() < 4
+    tool(page, "undo", "depth").click()
+    settled(page)
+    assert np.abs(map_shown(page) - before).max() < 4
+    tool(page, "undo", "depth").click()
+    page.wait_for_function("studio.draft.controls.length === 0")
+
+
+def wide(where: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The same places and all within seven pixels of them."""
+    import cv2
+
+    return np.asarray(cv2.dilate(where.astype(np.uint8), np.ones((15, 15), np.uint8)), bool)
+
+
 def drop(page: Page, path: Path, name: str = "photo.png", kind: str = "image/png") -> None:
     """Drop a file onto the section as a person does."""
     data = base64.b64encode(path.read_bytes()).decode()
@@ -430,6 +467,15 @@ def test_a_result_is_compared_with_its_map_and_used_again(page: Page) -> None:
     page.click("#generate")
     page.wait_for_selector('[data-phase="done"]')
     expect(page.get_by_role("button", name="Compare with sketch")).to_contain_text("follows")
+    heading = page.locator('[aria-controls="control-section"]')
+    expect(heading).to_have_text(re.compile(r"Control sketch 1\.0 · (follows closely|follows loosely|hardly follows)$"))
+    expect(page.locator("[data-part=map-follows]")).to_have_text(re.compile(r"(follows|hardly) .+, F1 \d\.\d\d"))
+    # It was measured with the unit as it was.
+    page.locator("#control-weight").fill("0.5")
+    expect(heading).to_have_text("Control sketch 0.5")
+    expect(page.locator("[data-part=map-follows]")).to_be_hidden()
+    page.locator("#control-weight").fill("1")
+    expect(heading).to_contain_text("follows")
     page.get_by_role("button", name="Compare with sketch").click()
     expect(page.locator("[data-part=proof]")).to_be_visible()
     slider = page.get_by_role("slider", name="Between map and picture")

@@ -105,6 +105,8 @@ def test_loras_and_drawings_are_undone_too(page: Page) -> None:
         undo.click()
     expect(page.locator(".lora")).to_have_count(1)
     assert page.evaluate(drawn) == ""
+    invited = page.locator('[data-editor="sketch"] [data-draw=empty]')
+    expect(invited).to_be_visible()  # the canvas is as empty as the request
     undo.click()
     expect(page.locator(".lora")).to_have_count(0)
     while redo.is_enabled():
@@ -112,6 +114,7 @@ def test_loras_and_drawings_are_undone_too(page: Page) -> None:
     expect(page.locator("#tab-sketch")).to_have_attribute("data-on", "")
     expect(page.locator(".lora")).to_have_count(1)
     assert page.evaluate(drawn) == key
+    expect(invited).to_be_hidden()
 
 
 def test_steps_outlast_a_reload(page: Page) -> None:

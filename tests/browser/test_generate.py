@@ -31,6 +31,28 @@ WATCH = """() => {
   };
   look();
 }"""
+# Notes every moment in which an address that is shown cannot be fetched, or a picture stands there undecoded, and what is shown when a
+# run is done. An address is good until it is revoked, so that nothing is left to chance.
+GUARD = """() => {
+  window.broken = []; window.revoked = new Set(); window.doneWith = [];
+  const stage = document.querySelector('[data-part=stage]');
+  const shown = () => [...document.querySelectorAll('[data-part=final]:not([hidden]) img')];
+  const revoke = URL.revokeObjectURL.bind(URL);
+  URL.revokeObjectURL = (url) => {
+    if (shown().some((image) => image.src === url)) window.broken.push('revoked in view');
+    window.revoked.add(url);
+    revoke(url);
+  };
+  const look = () => shown().forEach((image) => {
+    if (window.revoked.has(image.src)) window.broken.push('shown after it was revoked');
+    if (!image.complete || !image.naturalWidth) window.broken.push('shown before it could be seen');
+  });
+  new MutationObserver((records) => {
+    look();
+    const told = records.some((record) => record.attributeName === 'data-phase');
+    if (told && stage.dataset.phase === 'done') window.doneWith.push(shown()[0]?.alt);
+  }).observe(stage, { subtree: true, childList: true, attributes: true, attributeFilter: ['hidden', 'src', 'data-phase'] });
+}"""
 FINAL = "[data-part=final]:not([hidden]) img"
 
 
@@ -130,6 +152,43 @@ def test_a_batch_is_shown_whole_and_one_by_one(slow_page: Served, visit: Open) -
     expect(page.locator("[data-part=reuse]")).to_have_text("Reuse seed 7")
     page.click("[data-part=reuse]")
     expect(page.locator("#seed")).to_have_value("7")
+
+
+def test_the_picture_in_view_stays_whole_until_the_next_one_stands(slow_page: Served, visit: Open) -> None:
+    page = visit(slow_page.address).page
+    page.evaluate(GUARD)
+    page.fill("#steps", "2")
+    prompts = [f"whole number {number}" for number in range(3)]
+    for prompt in prompts:
+        page.fill("#prompt", prompt)
+        page.fill("#seed", "3")
+        generate_anew(page)
+        pixels(page)
+    page.locator(".tile .open").nth(1).click()
+    expect(page.locator(FINAL)).to_have_attribute("alt", "whole number 1, seed 3")
+    page.fill("#batch_size", "2")
+    generate_anew(page)
+    page.get_by_role("button", name="Show picture with seed 4").click()
+    expect(page.locator(FINAL)).to_have_attribute("alt", "whole number 2, seed 4")
+    assert page.evaluate("window.broken") == []
+    assert page.evaluate("window.doneWith") == [f"{prompt}, seed 3" for prompt in (*prompts, prompts[-1])]
+    assert page.evaluate("window.revoked.size") == 3, "what is shown no more is let go"
+
+
+def test_the_way_back_to_the_run_is_there_from_its_first_preview_on(slow_page: Served, visit: Open) -> None:
+    page = visit(slow_page.address).page
+    page.fill("#steps", "2")
+    generate(page, "looked at before")
+    finished(page)
+    page.fill("#steps", "150")
+    page.click("#generate")
+    # As soon as the run is there, lest a preview comes first.
+    page.wait_for_function("!document.querySelector('#stop').disabled && (document.querySelector('.tile .open').click(), true)")
+    expect(page.locator("[data-part=preview]")).to_be_hidden()
+    page.get_by_role("button", name="Show the running preview").click()
+    expect(page.locator("[data-part=preview]")).to_be_visible()
+    page.click("#stop")
+    page.wait_for_selector('[data-phase="stopped"]')
 
 
 def test_two_visitors_do_not_see_each_other(slow_page: Served, visit: Open) -> None:

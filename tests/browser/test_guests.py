@@ -104,19 +104,77 @@ def test_a_guest_makes_a_picture_and_signs_out(closed: Closed, enter: Enter) -> 
     expect(guest.get_by_role("heading", name="You need an invitation")).to_be_visible()
 
 
-def test_who_looks_on_sees_what_the_owner_shares(closed: Closed, enter: Enter) -> None:
-    viewer = enter(f"{closed.address}/#{closed.access.invite('viewer', name='Eve')[1]}")
+def looks_on(closed: Closed, enter: Enter, name: str) -> Page:
+    viewer = enter(f"{closed.address}/#{closed.access.invite('viewer', name=name)[1]}")
     viewer.get_by_role("button", name="Come in").click()
-    ready(viewer)
-    expect(viewer.locator("#generate")).to_be_disabled()
+    viewer.wait_for_selector(':root[data-role="viewer"]')
+    return viewer
+
+
+def shares(page: Page, wanted: bool) -> None:
+    page.click(".pill[data-part=open]")
+    page.locator(".guests [data-part=sharing]").set_checked(wanted)
+    page.locator(".guests [data-part=close]").click()
+
+
+def test_who_looks_on_sees_what_the_owner_shares(closed: Closed, enter: Enter) -> None:
+    viewer = looks_on(closed, enter, "Eve")
+    refused: list[str] = []
+    viewer.on("response", lambda answer: refused.append(answer.url) if answer.status >= 400 else None)
+    # There is nothing to make, change or keep here, and nothing says so.
+    expect(viewer.locator(".stage .empty")).to_have_text("What the owner shows you appears here.", use_inner_text=True)
+    for part in ("#form", "#history-column", "#draft", "#model"):
+        expect(viewer.locator(part)).to_be_hidden()
     mine = owner(closed, enter)
-    mine.click(".pill[data-part=open]")
-    mine.locator(".guests [data-part=sharing]").check()
-    mine.locator(".guests [data-part=close]").click()
+    shares(mine, True)
     mine.fill("#steps", "10")
+    mine.fill("#seed", "11")
     mine.click("#generate")
     mine.wait_for_selector('[data-phase="done"]')
     viewer.wait_for_selector('[data-phase="done"] [data-part=final] img', timeout=20_000)
+    tools = viewer.locator(".stage .tools button:visible")
+    assert tools.all_inner_texts() == ["Download"]
+    # While a further one is made the finished one does not come back, and neither the queue nor Stop is theirs.
+    mine.fill("#steps", "90")
+    mine.fill("#seed", "12")
+    mine.click("#generate")
+    mine.click("#generate")
+    viewer.wait_for_selector('[data-phase="running"] [data-part=preview]:not([hidden])', timeout=20_000)
+    viewer.evaluate(
+        """() => {
+          const final = document.querySelector("#stage [data-part=final]");
+          window.came = [];
+          const look = new MutationObserver(() => { if (!final.hidden) window.came.push(final.querySelector("img").alt); });
+          look.observe(final, { attributes: true, attributeFilter: ["hidden"] });
+        }"""
+    )
+    with viewer.expect_response(lambda answer: '"mine"' in (answer.request.post_data or "")):
+        pass
+    viewer.keyboard.press("Escape")
+    with viewer.expect_response(lambda answer: '"mine"' in (answer.request.post_data or "")):
+        pass
+    expect(viewer.locator('.stage[data-phase="running"]')).to_be_visible()
+    # A slow machine may have finished the second one by now.
+    assert not [alt for alt in viewer.evaluate("window.came") if alt.endswith("seed 11")]
+    assert "yours" not in viewer.inner_text("body") and viewer.locator("#stage [data-part=error]").is_hidden()
+    shares(mine, False)
+    expect(viewer.locator("#stage [data-part=error]")).to_contain_text("The owner does not show this picture any more.")
+    with viewer.expect_response(lambda answer: '"mine"' in (answer.request.post_data or "")):
+        pass
+    expect(viewer.locator("#stage [data-part=error]")).to_be_visible()
+    mine.keyboard.press("Escape")
+    assert refused == []
+
+
+def test_a_link_as_a_maker_is_taken_by_who_looks_on_in_every_tab(closed: Closed, enter: Enter) -> None:
+    viewer = looks_on(closed, enter, "Flo")
+    other = viewer.context.new_page()
+    other.goto(f"{closed.address}/#{closed.access.invite('maker', name='Flo')[1]}")
+    other.wait_for_selector(':root[data-role="maker"]')
+    expect(other.get_by_role("button", name="Flo")).to_be_visible()
+    # The first tab is refused what it asks for from now on, so it loads itself again.
+    viewer.wait_for_selector(':root[data-role="maker"]', timeout=20_000)
+    expect(viewer.locator("#generate")).to_be_enabled()
 
 
 def test_a_wrong_link_says_so(closed: Closed, enter: Enter) -> None:

@@ -104,6 +104,35 @@ def test_star_and_tags(page: Page) -> None:
     assert tiles(page) == [wanted]
 
 
+def test_tags_being_typed_stay_with_their_picture(page: Page) -> None:
+    page.fill("#steps", "2")
+    page.fill("#prompt", "came while tags were typed")
+    page.locator(".tile .open").nth(5).click()
+    first, second = tiles(page)[5:7]
+    page.click("[data-part=tags]")
+    page.keyboard.type("for Ber")
+    # Another selection before Enter.
+    page.locator(".tile .open").nth(6).click()
+    expect(page.locator("[data-part=tags]")).to_have_value("")
+    page.locator(".tile .open").nth(5).click()
+    expect(page.locator("[data-part=tags]")).to_have_value("for Ber")
+    # A picture that is finished meanwhile.
+    page.evaluate("document.querySelector('#generate').click()")
+    page.click("[data-part=tags]")
+    page.keyboard.press("End")
+    page.keyboard.type("t")
+    page.wait_for_selector('[data-phase="done"]')
+    expect(page.locator(".tile .open").first).to_have_attribute("aria-pressed", "true")
+    page.keyboard.type("a")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-part=card-prompt]")).to_have_text("came while tags were typed")
+    expect(page.locator("[data-part=tags]")).to_have_value("")
+    page.click("[data-part=search-open]")
+    page.fill("#history [data-part=text]", "berta")
+    page.wait_for_function("document.querySelectorAll('.tile').length === 1")
+    assert tiles(page) == [first] != [second]
+
+
 def test_delete_undo_and_trash(page: Page) -> None:
     before = tiles(page)
     page.locator(".tile .open").nth(2).click()
@@ -217,3 +246,15 @@ def test_text_of_the_column_has_enough_contrast(kept: Served, visit: Open, theme
     page.locator(".tile .open").first.click()
     page.wait_for_selector(FINAL)
     assert page.evaluate(CONTRAST) == []
+
+
+def test_the_card_says_in_full_when_it_was_made(page: Page) -> None:
+    page.fill("#seed", "4294967295")
+    page.fill("#steps", "1")
+    page.click("#generate")
+    expect(page.locator("[data-part=card-title]")).to_have_text("seed 4294967295")
+    assert page.locator("[data-part=card-when]").evaluate("(when) => when.scrollWidth <= when.clientWidth")
+    hint, typed = page.locator("[data-part=tags]").evaluate(
+        "(tags) => [getComputedStyle(tags, '::placeholder').color, getComputedStyle(tags).color]"
+    )
+    assert hint != typed

@@ -1,18 +1,31 @@
 // A canvas to draw on with mouse, pen, touch or keys. Strokes are kept as lines, so they are sharp in every size and can be taken back.
 //
-// A drawing is {strokes, undone}. A stroke is {grey, size, points}, points being x, y, pressure in turn; or {fill: grey} for all of it.
+// A drawing is {strokes, undone}. A stroke is {grey, size, points}, points being x, y, pressure in turn; or {fill: grey} for all of it;
+// or {base: hash} for a map that the studio keeps, which the strokes after it are painted over.
 // Places and sizes are measured in the shorter side of the result, from its middle, so that another shape of picture distorts nothing.
 studio.drawn = {
+  bases: new Map(), // hash -> decoded picture of a map that is painted over
+  last: (strokes) => strokes.findLastIndex((stroke) => "fill" in stroke || "base" in stroke),
+  // Fetches the map that strokes lie on; returns a sentence when it cannot be had, or nothing.
+  async fetch(strokes, server) {
+    const hash = strokes[studio.drawn.last(strokes)]?.base;
+    if (!hash || studio.drawn.bases.has(hash)) return "";
+    const answer = await studio.ask(server.whole, hash);
+    if (answer.error) return answer.error;
+    const picture = Object.assign(new Image(), { src: answer.picture });
+    await picture.decode();
+    studio.drawn.bases.set(hash, picture);
+    return "";
+  },
   // Paints strokes onto a canvas, all of it.
   paint(canvas, strokes) {
     const pen = canvas.getContext("2d");
     pen.fillStyle = "#000";
     pen.fillRect(0, 0, canvas.width, canvas.height);
-    const from = strokes.findLastIndex((stroke) => "fill" in stroke);
-    for (const stroke of strokes.slice(Math.max(0, from))) studio.drawn.stroke(canvas, stroke, 0);
+    for (const stroke of strokes.slice(Math.max(0, studio.drawn.last(strokes)))) studio.drawn.stroke(canvas, stroke, 0);
   },
   // Paints one stroke, from its given point on.
-  stroke(canvas, { grey, fill, size, points }, first) {
+  stroke(canvas, { grey, fill, base, size, points }, first) {
     const pen = canvas.getContext("2d");
     const short = Math.min(canvas.width, canvas.height);
     const place = (i) => [canvas.width / 2 + points[3 * i] * short, canvas.height / 2 + points[3 * i + 1] * short];
@@ -20,6 +33,13 @@ studio.drawn = {
     const shade = fill ?? grey;
     pen.fillStyle = pen.strokeStyle = `rgb(${shade} ${shade} ${shade})`;
     if (fill !== undefined) return pen.fillRect(0, 0, canvas.width, canvas.height);
+    if (base !== undefined) {
+      const picture = studio.drawn.bases.get(base);
+      if (!picture) return undefined;
+      const scale = short / Math.min(picture.naturalWidth, picture.naturalHeight);
+      const [wide, high] = [picture.naturalWidth * scale, picture.naturalHeight * scale];
+      return pen.drawImage(picture, (canvas.width - wide) / 2, (canvas.height - high) / 2, wide, high);
+    }
     pen.lineCap = pen.lineJoin = "round";
     if (points.length === 3) {
       pen.beginPath();
@@ -36,7 +56,7 @@ studio.drawn = {
   },
 };
 
-studio.canvasEditor = ({ element, changed }) => {
+studio.canvasEditor = ({ element, server, changed }) => {
   const find = (name) => element.querySelector(`[data-draw="${name}"]`);
   const canvas = find("canvas");
   const ring = find("ring");
@@ -194,11 +214,20 @@ studio.canvasEditor = ({ element, changed }) => {
       canvas.style.aspectRatio = `${size.width} / ${size.height}`;
       canvas.style.maxWidth = `calc(52vh * ${size.width / size.height})`;
       paint();
+      // Whoever draws the unit's picture says what is wrong with its map.
+      studio.drawn.fetch(own.strokes, server).then(paint, (error) => console.warn("studio: a map could not be shown", error));
     },
     hide: end,
-    render({ strokes }, { width, height }) {
+    finish: end,
+    async take(asked, drawing) {
+      const { image, error } = await studio.ask(server.keep_map, asked);
+      return error ? { error } : { own: { strokes: [...(drawing?.strokes ?? []), { base: image }], undone: [] } };
+    },
+    async render({ strokes }, { width, height }) {
       const last = strokes.at(-1);
       if (!last || last.fill === 0) return null;
+      const error = await studio.drawn.fetch(strokes, server);
+      if (error) return { error };
       const small = Object.assign(document.createElement("canvas"), { width, height });
       studio.drawn.paint(small, strokes);
       return small.toDataURL("image/png");

@@ -4,10 +4,14 @@
 //   element          holds the markup of the Python `Editor` of that kind
 //   server           the server functions of all editors
 //   changed(own)     tells that the shown unit's drawing is now `own`: any JSON; it is kept with the draft
-//   tool.show(own, frame)    a unit is shown; `own` null means it is new; frame is {width, height} in pixels of the result
-//   tool.hide()              no unit of this kind is shown any more
+//   tool.show(own, frame, id)  a unit is shown; `own` null means it is new; frame is {width, height} in pixels of the result;
+//                            `id` is the unit's, for what a tool keeps of each
+//   tool.hide()              no unit of this kind is shown any more; a stroke that was begun is done
 //   tool.render(own, frame)  returns the drawing as a PNG `data:` address, or {image: hash} when the server keeps it already,
-//                            or null when nothing is drawn; may be a promise; asked for units that are not shown, too
+//                            or {error: sentence}, or null when nothing is drawn; may be a promise; asked for units that are not
+//                            shown, too
+//   tool.take(asked, own, id)  promises {own} with which the map of a brought picture, asked for as [unit, [width, height]], is gone on
+//                            with in the tool, or {error: sentence}
 studio.controlEditors = {};
 
 studio.control = ({ element, props, server }) => {
@@ -23,6 +27,7 @@ studio.control = ({ element, props, server }) => {
   let frame = null;
   let nets = null; // kind -> {nets, reason}; null until the model is known
   let published = null;
+  let followed = []; // how the shown picture follows the units it was made with
 
   const mine = (wanted) => units.filter((unit) => unit.kind === wanted);
   const shown = () => mine(kind).find((unit) => unit.id === chosen[kind]) ?? mine(kind)[0];
@@ -50,8 +55,18 @@ studio.control = ({ element, props, server }) => {
     draw();
   }
 
+  // An answer counts for the unit that asked, while it is there and did not ask anew since: for its drawing, its picture, or which of them
+  // is meant (`what`: editor, edit, picture, by).
+  const turns = new Map(); // "unit id, what" -> number of the newest request
+  function begin(unit, what) {
+    const key = `${unit.id} ${what}`, turn = (turns.get(key) ?? 0) + 1;
+    turns.set(key, turn);
+    return () => turns.get(key) === turn && units.includes(unit);
+  }
+
   // Somebody else set the field: its entries become units, and what is not among them is switched off.
   function adopt(uses) {
+    units.forEach((unit) => { begin(unit, "picture"); begin(unit, "by"); });
     const free = new Set(units);
     units.forEach((unit) => { unit.on = false; });
     for (const { kind: wanted, image, ...use } of uses) {
@@ -72,8 +87,10 @@ studio.control = ({ element, props, server }) => {
   const drawings = () => Object.fromEntries(units.map(({ id }) => [id, studio.recall(`control-${id}`, null)]).filter(([, own]) => own !== null));
   studio.timeline.section("control", {
     take: () => structuredClone({ units, chosen, kind, drawings: drawings() }),
-    same: (state) => JSON.stringify([state.units, state.drawings]),
+    // What the server makes of a drawing follows from it.
+    same: (state) => JSON.stringify([state.units.map(({ drawn, ...unit }) => unit), state.drawings]),
     put(state) {
+      [...units, ...state.units].filter(({ id }) => !(id in state.drawings)).forEach(({ id }) => studio.forget(`control-${id}`));
       units.splice(0, units.length, ...state.units);
       Object.assign(chosen, state.chosen);
       for (const name of props.kinds) if (!mine(name).length) units.push(newUnit(name));
@@ -82,6 +99,8 @@ studio.control = ({ element, props, server }) => {
       problems.clear();
       editorShown = null;
       update();
+      // The state may have been noted before its drawing had reached the server.
+      if (frame) units.filter(({ id }) => id in state.drawings).forEach((unit) => sendSoon(unit, 0));
     },
   });
 
@@ -92,16 +111,29 @@ studio.control = ({ element, props, server }) => {
     update();
   }
 
-  const turns = new Map(); // unit id -> number of its newest drawing
   async function send(unit) {
-    const turn = (turns.get(unit.id) ?? 0) + 1;
-    turns.set(unit.id, turn);
+    const newest = begin(unit, "editor");
     const own = studio.recall(`control-${unit.id}`, null);
     const drawing = own === null || !frame ? null : await editors[unit.kind].render(own, frame);
     const answer = typeof drawing === "string" ? await studio.ask(server.keep, [drawing, unit.kind]) : drawing ?? { image: null };
-    if (turns.get(unit.id) !== turn || !units.includes(unit)) return;
+    if (!newest()) return;
     complain(unit, answer.error ?? "");
     if (!answer.error) gotPicture(unit, "editor", answer.image);
+  }
+
+  // The map of a brought picture becomes the unit's own drawing, to be gone on with.
+  async function editMap(unit, asked) {
+    const newest = begin(unit, "edit"), still = begin(unit, "by");
+    const before = studio.recall(`control-${unit.id}`, null);
+    const answer = await editors[unit.kind].take(asked, before, unit.id);
+    if (!newest() || JSON.stringify(before) !== JSON.stringify(studio.recall(`control-${unit.id}`, null))) return;
+    complain(unit, answer.error ?? "");
+    if (answer.error) return;
+    studio.keep(`control-${unit.id}`, answer.own);
+    if (still()) unit.by = "editor";
+    editorShown = null;
+    sendSoon(unit, 0);
+    update();
   }
 
   const timers = new Map();
@@ -151,12 +183,25 @@ studio.control = ({ element, props, server }) => {
     find("reason").textContent = nets?.[kind].reason ?? "";
     find("reason").hidden = !nets?.[kind].reason;
     find("unit").inert = Boolean(nets?.[kind].reason);
+    drawProblems(nets?.[kind].problems ?? []);
     drawUnits(unit);
     drawSource(unit);
     drawSettings(unit);
     drawProblem(unit);
+    map.follow(useOf(unit), followed);
     // Whether a preprocessor's weights have to be fetched first stands in the list.
     if (unit.by === "editor" || picture.listed(kind)) map.show(unit, picture.rowOf(unit));
+    else map.none();
+  }
+
+  // What lies among the ControlNets and cannot be run, such as an IP-Adapter, says so.
+  function drawProblems(problems) {
+    find("problems").hidden = !problems.length;
+    const said = `${problems.length} ${problems.length === 1 ? "folder" : "folders"} cannot be used`;
+    const row = (tag, textContent) => Object.assign(document.createElement(tag), { textContent });
+    if (JSON.stringify(problems) === find("problems").dataset.shown) return;
+    find("problems").dataset.shown = JSON.stringify(problems);
+    find("problems").replaceChildren(row("summary", said), ...problems.map((sentence) => row("p", sentence)));
   }
 
   function drawUnits(unit) {
@@ -187,7 +232,7 @@ studio.control = ({ element, props, server }) => {
       element.querySelectorAll("[data-editor]").forEach((holder) => { holder.hidden = !wanted || holder.dataset.editor !== kind; });
       editorShown = wanted;
       if (wanted) editing[kind] = unit;
-      if (wanted) tool.show(studio.recall(`control-${unit.id}`, null), frame);
+      if (wanted) tool.show(studio.recall(`control-${unit.id}`, null), frame, unit.id);
     }
     if (unit.by === "picture") picture.show(unit);
   }
@@ -214,7 +259,7 @@ studio.control = ({ element, props, server }) => {
   // ---- what a person does ----
   const edit = (change) => { change(shown()); update(); };
   const setUse = (patch) => edit((unit) => Object.assign(unit.use, patch));
-  const desk = { element, find, server, shown, useOf, edit, setUse, complain, gotPicture, draw, frame: () => frame, weightsCame };
+  const desk = { element, find, server, shown, useOf, edit, setUse, complain, gotPicture, begin, draw, frame: () => frame, weightsCame, editMap, canEdit: (unit) => unit.by === "picture" && unit.kind in editors };
   const picture = studio.controlPicture(desk);
   const map = studio.controlMap(desk);
   async function weightsCame(name) {
@@ -245,7 +290,7 @@ studio.control = ({ element, props, server }) => {
     studio.forget(`control-${gone.id}`);
     update();
   });
-  for (const by of ["editor", "picture"]) find(`by-${by}`).addEventListener("click", () => edit((unit) => { unit.by = by; }));
+  for (const by of ["editor", "picture"]) find(`by-${by}`).addEventListener("click", () => edit((unit) => { begin(unit, "by"); unit.by = by; }));
   const number = find("weight");
   number.addEventListener("input", () => { if (!Number.isNaN(number.valueAsNumber)) setUse({ weight: number.valueAsNumber }); });
   find("weight-range").addEventListener("input", () => setUse({ weight: Number(find("weight-range").value) }));
@@ -270,10 +315,14 @@ studio.control = ({ element, props, server }) => {
     units.filter((unit) => editors[unit.kind]).forEach((unit) => sendSoon(unit, 0));
     draw();
   }
-  async function ask(model) {
+  let model = null;
+  async function ask(name) {
+    model = name;
     try {
-      nets = await studio.ask(server.kinds, model);
-      studio.know("unusable kinds", Object.fromEntries(props.kinds.map((name) => [name, nets[name].reason])));
+      const answer = await studio.ask(server.kinds, name);
+      if (model !== name) return;
+      nets = answer;
+      studio.know("unusable kinds", Object.fromEntries(props.kinds.map((each) => [each, nets[each].reason])));
       update();
     } catch (error) {
       console.warn("studio: the ControlNets could not be listed", error);
@@ -288,6 +337,7 @@ studio.control = ({ element, props, server }) => {
       server,
       changed(own) {
         const unit = editing[name];
+        if (!units.includes(unit)) return; // it was removed, or put back as it was before
         studio.keep(`control-${unit.id}`, own);
         sendSoon(unit, 150);
       },
@@ -303,15 +353,14 @@ studio.control = ({ element, props, server }) => {
   });
   for (const name of Object.keys(wanted)) studio.watch(name, (value) => { wanted[name] = value; measure(); });
   studio.watch("model", ask);
+  studio.watch("followed", (known) => { followed = known; draw(); });
   studio.on("use as control", ({ kind: name, from }) => {
     kind = name;
     const unit = shown();
     update();
     studio.say("open", "control-section");
     element.scrollIntoView({ block: "nearest" });
-    studio.settle(studio.ask(server.reuse, [...from, name]).then((answer) => picture.take(unit, answer), (error) => {
-      console.warn("studio: a picture could not be used again", error);
-      complain(unit, "The studio does not answer; choose the picture again.");
-    }));
+    studio.settle(picture.take(unit, studio.ask(server.reuse, [...from, name]), "The studio does not answer; choose the picture again."));
   });
+  studio.on("finish", () => Object.values(editors).forEach((tool) => tool.finish?.()));
 };

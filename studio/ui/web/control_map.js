@@ -4,6 +4,7 @@ studio.controlMap = (desk) => {
   const maps = new Map(); // what was asked -> data address
   let asked = ""; // the newest map that was asked for
   let ticket = "";
+  let standing = null; // id of the unit whose map stands there
   const agreed = new Set(); // preprocessors whose weights somebody wants
 
   function giveUp() {
@@ -11,14 +12,26 @@ studio.controlMap = (desk) => {
     ticket = "";
   }
 
+  // Weight, span and mode do not change a map.
+  function useOfMap(unit) {
+    const { kind, image, preprocessor, settings, fit } = desk.useOf(unit);
+    return { kind, image, preprocessor, settings, fit };
+  }
+
+  // Nothing is shown, and what was asked for is no longer wanted.
+  function none() {
+    asked = "";
+    giveUp();
+    find("map").hidden = true;
+  }
+
   // Shows the map of a unit; `row` is its preprocessor.
   async function show(unit, row) {
     const frame = desk.frame();
-    const { kind, image, preprocessor, settings, fit } = desk.useOf(unit);
+    const use = useOfMap(unit);
+    const { kind, image, preprocessor } = use;
     find("map").hidden = !image || !frame;
-    if (!image || !frame) { asked = ""; return; }
-    // Weight, span and mode do not change a map.
-    const use = { kind, image, preprocessor, settings, fit };
+    if (!image || !frame) return none();
     const size = [frame.width, frame.height];
     const key = JSON.stringify([use, size, agreed.has(preprocessor)]);
     if (key === asked) return;
@@ -33,6 +46,8 @@ studio.controlMap = (desk) => {
     }
     if (maps.has(key)) return put(unit, maps.get(key), size);
     const mineTicket = (ticket = studio.newId());
+    // A unit's former map stays until the new one is there; another unit's does not.
+    if (standing !== unit.id) put(unit, "", size);
     find("map-text").textContent = "is being made";
     watchProgress(mineTicket);
     try {
@@ -58,8 +73,10 @@ studio.controlMap = (desk) => {
   }
 
   function put(unit, address, [width, height]) {
+    standing = unit.id;
     find("map-picture").src = address || "data:,";
     find("map-picture").hidden = !address;
+    find("map-edit").hidden = !address || !desk.canEdit(unit);
     find("map-text").textContent = address ? `${width} × ${height}` : "";
     find("map-track").hidden = true;
     find("map-cancel").hidden = true;
@@ -79,6 +96,21 @@ studio.controlMap = (desk) => {
     }
   }
 
+  // How the picture that is shown follows the unit, if it was made with the unit as it stands.
+  function follow(use, followed) {
+    const { text, note } = studio.followed(followed, use) ?? {};
+    find("map-follows").textContent = text || note || "";
+    find("map-follows").title = text ? note : "";
+    find("map-follows").hidden = !text && !note;
+  }
+
+  find("map-edit").addEventListener("click", () => {
+    const unit = desk.shown(), { width, height } = desk.frame();
+    studio.settle(desk.editMap(unit, [useOfMap(unit), [width, height]]).catch((error) => {
+      console.warn("studio: a map could not be taken over", error);
+      desk.complain(unit, "The studio does not answer; try again.");
+    }));
+  });
   find("map-cancel").addEventListener("click", () => {
     agreed.delete(desk.useOf(desk.shown()).preprocessor);
     desk.draw();
@@ -87,5 +119,5 @@ studio.controlMap = (desk) => {
     agreed.add(desk.useOf(desk.shown()).preprocessor);
     desk.draw();
   });
-  return { show };
+  return { show, none, follow };
 };

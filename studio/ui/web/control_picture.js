@@ -1,7 +1,7 @@
 // Pictures that are brought along for the shown unit: files dropped, pasted or chosen, and the preprocessor that makes a map of them.
 studio.controlPicture = (desk) => {
   const { find, server } = desk;
-  const thumbnails = new Map(); // hash -> data address
+  const thumbnails = new Map(); // hash -> promise of a data address
   const rows = {}; // kind -> preprocessors
 
   const asAddress = (blob) => new Promise((done, failed) => {
@@ -22,50 +22,70 @@ studio.controlPicture = (desk) => {
     return canvas.convertToBlob({ type: "image/jpeg", quality: 0.92 });
   }
 
-  async function give(unit, file) {
-    desk.complain(unit, "");
+  async function sent(file, kind) {
     let blob = file;
     if (file.size > LARGEST_FILE) {
       blob = await smaller(file).catch(() => null);
-      if (!blob) return desk.complain(unit, "The file is too large and no picture that this browser can read; give a smaller one.");
+      if (!blob) return { error: "The file is too large and no picture that this browser can read; give a smaller one." };
     }
-    take(unit, await studio.ask(server.keep, [await asAddress(blob), unit.kind]));
+    return studio.ask(server.keep, [await asAddress(blob), kind]);
   }
 
-  function take(unit, answer) {
+  // A unit takes the picture that the server was asked to keep, unless the unit is gone by then or was given another one.
+  async function take(unit, asked, unreachable) {
+    const newest = desk.begin(unit, "picture"), still = desk.begin(unit, "by");
+    desk.complain(unit, "");
+    const answer = await asked.catch((error) => {
+      console.warn("studio: a picture could not be kept", error);
+      return { error: unreachable };
+    });
+    if (!newest()) return;
     if (answer.error) return desk.complain(unit, answer.error);
-    unit.by = "picture";
+    if (still()) unit.by = "picture";
     if (!unit.picked) choosePreprocessor(unit, answer.preprocessor);
     unit.note = answer.notes;
-    thumbnails.set(answer.image, answer.picture);
+    thumbnails.set(answer.image, Promise.resolve(answer.picture));
     desk.gotPicture(unit, "picture", answer.image);
   }
 
   const bring = (file) => {
     const unit = desk.shown();
-    studio.settle(give(unit, file).catch((error) => {
-      console.warn("studio: a picture could not be kept", error);
-      desk.complain(unit, "The studio does not answer; give the picture again.");
-    }));
+    studio.settle(take(unit, sent(file, unit.kind), "The studio does not answer; give the picture again."));
   };
+
+  // What is gone stays gone; what could not be asked for is asked for again.
+  function thumbnail(hash) {
+    if (!thumbnails.has(hash)) {
+      const asked = studio.ask(server.thumbnail, hash).then((answer) => {
+        if (answer.error) throw new studio.Told(answer.error);
+        return answer.picture;
+      });
+      asked.catch((error) => { if (!(error instanceof studio.Told)) thumbnails.delete(hash); });
+      thumbnails.set(hash, asked);
+    }
+    return thumbnails.get(hash);
+  }
 
   async function show(unit) {
     drawPreprocessors(unit);
-    if (!rows[unit.kind]) listRows(unit.kind, false).then(desk.draw, (error) => console.warn("studio: the preprocessors could not be listed", error));
+    if (!rows[unit.kind] && !listing.has(unit.kind)) list(unit.kind);
     const picture = find("source");
     find("source-note").textContent = unit.note ? `${unit.note[0].toUpperCase()}${unit.note.slice(1)}.` : "";
     find("source-note").hidden = !unit.note;
     find("drop").toggleAttribute("data-full", Boolean(unit.given));
-    if (!unit.given) { picture.hidden = true; return; }
-    if (!thumbnails.has(unit.given)) {
-      const answer = await studio.ask(server.thumbnail, unit.given).catch(() => ({ error: "The studio does not answer; choose this tab again." }));
-      if (answer.error) return desk.complain(unit, answer.error);
-      thumbnails.set(unit.given, answer.picture);
+    // No other unit's picture stands there meanwhile.
+    const wanted = unit.given;
+    picture.hidden = !wanted || picture.dataset.hash !== wanted;
+    if (!wanted) return;
+    try {
+      const address = await thumbnail(wanted);
+      if (desk.shown() !== unit || unit.given !== wanted) return;
+      Object.assign(picture, { src: address, alt: "The picture that was given", hidden: false });
+      picture.dataset.hash = wanted;
+    } catch (error) {
+      console.warn("studio: a picture could not be shown", error);
+      if (unit.given === wanted) desk.complain(unit, error instanceof studio.Told ? error.message : "The studio does not answer; choose this tab again.");
     }
-    if (desk.shown() !== unit) return;
-    picture.src = thumbnails.get(unit.given);
-    picture.alt = "The picture that was given";
-    picture.hidden = false;
   }
 
   // Each preprocessor keeps its own numbers; what is at its default is left out of the request.
@@ -76,12 +96,24 @@ studio.controlPicture = (desk) => {
   }
 
   const rowOf = (unit) => rows[unit.kind]?.find((row) => row.name === desk.useOf(unit).preprocessor);
+  const listing = new Set(); // kinds whose preprocessors are being asked for
+  async function list(name) {
+    listing.add(name);
+    try {
+      await listRows(name, false);
+    } catch (error) {
+      console.warn("studio: the preprocessors could not be listed", error);
+    }
+    listing.delete(name);
+    if (rows[name]) desk.draw();
+  }
   async function listRows(name, again) {
     if (again) delete rows[name];
     rows[name] ??= await studio.ask(server.preprocessors, name);
   }
 
-  let settingsShown = ""; // which preprocessor's settings stand there
+  let settingsShown = ""; // which unit's and preprocessor's settings stand there, and how they are set
+  const standing = (unit) => JSON.stringify([unit.id, unit.use.preprocessor, Boolean(rowOf(unit)), unit.use.settings]);
   function drawPreprocessors(unit) {
     const row = rowOf(unit);
     const select = find("preprocessor");
@@ -99,9 +131,8 @@ studio.controlPicture = (desk) => {
     select.value = unit.use.preprocessor;
     find("preprocessor-note").textContent = row?.description ?? "";
     find("preprocessor-size").textContent = row?.says ?? "";
-    const shownNow = `${unit.id} ${unit.use.preprocessor} ${Boolean(row)}`;
-    if (shownNow === settingsShown) return;
-    settingsShown = shownNow;
+    if (standing(unit) === settingsShown) return;
+    settingsShown = standing(unit);
     find("preprocessor-settings").replaceChildren(...(row?.settings ?? []).map((setting) => settingWidget(unit, setting)));
   }
 
@@ -111,8 +142,11 @@ studio.controlPicture = (desk) => {
     const toggle = least === 0 && most === 1 && step === 1;
     const value = unit.use.settings[name] ?? usual;
     const set = (to) => {
-      const { [name]: _, ...others } = unit.use.settings;
-      desk.setUse({ settings: to === usual ? others : { ...others, [name]: to } });
+      const now = desk.shown(), { [name]: _, ...others } = now.use.settings;
+      now.use.settings = to === usual ? others : { ...others, [name]: to };
+      // Its own widget shows it already, and must not be made anew under the pointer.
+      settingsShown = standing(now);
+      desk.setUse({});
     };
     if (toggle) {
       Object.assign(input, { type: "checkbox", checked: value >= 0.5 });

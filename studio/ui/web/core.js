@@ -90,15 +90,20 @@ const studio = (() => {
       if (answer === undefined) throw new Error("no answer");
       return answer;
     },
-    // What the server is being told right now; Generate waits for it, so that it never takes an older drawing.
+    // What the server is being told right now; whoever takes the form waits for it, so that nobody takes an older drawing.
     pending: new Set(),
     settle(promise) {
       self.pending.add(promise);
-      promise.catch(() => {}).finally(() => self.pending.delete(promise));
+      promise.catch((error) => console.error("studio: the server could not be told", error)).finally(() => self.pending.delete(promise));
       return promise;
     },
     async settled() {
       while (self.pending.size) await Promise.allSettled([...self.pending]);
+    },
+    // The same for what a person sees: a stroke that was begun belongs to it.
+    async complete() {
+      self.say("finish");
+      await self.settled();
     },
     newId: () => Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join(""),
     // Colours a slider's track up to its thumb.
@@ -135,6 +140,8 @@ const studio = (() => {
       dress(theme);
       return theme;
     },
+    // Whether whoever sits here may look on only: then nothing on the page makes, changes or keeps anything.
+    looksOn: () => document.documentElement.dataset.role === "viewer",
     // Waits until somebody can see the page, so that a hidden tab asks for nothing.
     async seen() {
       while (document.hidden) await new Promise((done) => document.addEventListener("visibilitychange", done, { once: true }));

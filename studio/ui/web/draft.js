@@ -13,6 +13,7 @@ studio.draftPanel = ({ element, server }) => {
     find("note").hidden = !text;
   }
   const other = () => {
+    if (studio.looksOn()) return;
     overtaken = true;
     say("Another tab changed the settings. What you set here replaces that.", true);
   };
@@ -20,7 +21,7 @@ studio.draftPanel = ({ element, server }) => {
   const noted = (version, dirty) => { known = version; studio.keep("synced", { version, dirty }); };
 
   async function save() {
-    if (!ready || overtaken) return;
+    if (!ready || overtaken || studio.looksOn()) return;
     try {
       const answer = await studio.ask(server.draft_save, [studio.visitor, tab, known, JSON.stringify(studio.wholeDraft())]);
       if (answer.error) return say(answer.error, false);

@@ -85,9 +85,12 @@ studio.listed = ({ props }) => {
 studio.countTokens = ({ field, input, note, warning, server }) => {
   let timer = 0;
   let model = null;
+  let turn = 0; // number of the newest count, lest an older text's comes last
   const count = async () => {
+    const mine = (turn += 1);
     try {
       const answer = await studio.ask(server.count, [input.value, model]);
+      if (mine !== turn) return;
       note.textContent = answer.note;
       warning.textContent = answer.warning;
       warning.hidden = !answer.warning;
@@ -105,17 +108,26 @@ studio.countTokens = ({ field, input, note, warning, server }) => {
 studio.actions = ({ element, trigger }) => {
   const [generate, stop] = element.querySelectorAll("button");
   const hint = element.querySelector('[data-part="hint"]');
+  let busy = false, collecting = false;
+  const draw = () => {
+    stop.disabled = !busy;
+    const words = collecting ? "waits for your picture" : busy ? "adds to your queue" : "";
+    hint.textContent = words || "Ctrl ⏎";
+    hint.toggleAttribute("data-words", Boolean(words));
+  };
   generate.addEventListener("click", async () => {
-    if (studio.pending.size) await studio.settled();
+    if (collecting) return;
+    const complete = studio.complete();
+    collecting = studio.pending.size > 0;
+    draw();
+    await complete;
+    collecting = false;
+    draw();
     studio.say("collect");
     trigger("click");
   });
   stop.addEventListener("click", () => studio.say("stop"));
-  studio.watch("busy", (busy) => {
-    stop.disabled = !busy;
-    hint.textContent = busy ? "adds to your queue" : "Ctrl ⏎";
-    hint.toggleAttribute("data-words", busy);
-  });
+  studio.watch("busy", (now) => { busy = now; draw(); });
 };
 
 // Example prompts: one stop for Tab, arrow keys move inside, a press fills the form.
@@ -140,6 +152,7 @@ studio.examples = ({ element, props }) => {
 studio.section = ({ element, props }) => {
   const heading = element.querySelector("button");
   const values = {};
+  let followed = [];
   const open = (wanted) => {
     heading.setAttribute("aria-expanded", wanted);
     document.getElementById(props.controls).toggleAttribute("hidden", !wanted);
@@ -150,15 +163,16 @@ studio.section = ({ element, props }) => {
     studio.keepDraft(`open ${props.controls}`, wanted);
   });
   studio.on("open", (column) => { if (column === props.controls) open(true); });
+  const word = (entry) => (entry.kind && studio.followed(followed, entry)?.text.split(", ")[0]) || null;
   const said = (value, digits) => {
-    if (Array.isArray(value)) return value.map((entry) => `${entry.kind ?? entry.name} ${said(entry.weight, digits)}`).join(" · ");
+    if (Array.isArray(value)) return value.flatMap((entry) => [`${entry.kind ?? entry.name} ${said(entry.weight, digits)}`, word(entry)]).filter(Boolean).join(" · ");
     return typeof value === "number" ? value.toFixed(digits) : value;
   };
   const shown = ([field, digits]) => said(values[field], digits);
-  props.summary.forEach(([field]) => studio.watch(field, (value) => {
-    values[field] = value;
-    element.querySelector("span").textContent = props.summary.map(shown).filter(Boolean).join(" · ");
-  }));
+  const draw = () => { element.querySelector("span").textContent = props.summary.map(shown).filter(Boolean).join(" · "); };
+  props.summary.forEach(([field]) => studio.watch(field, (value) => { values[field] = value; draw(); }));
+  // How the shown picture follows the ControlNet units stands beside them.
+  if (props.summary.some(([field]) => field === "controls")) studio.watch("followed", (known) => { followed = known; draw(); });
   open(studio.draft[`open ${props.controls}`] ?? true);
 };
 

@@ -146,24 +146,24 @@ studio.guests = ({ element, server }) => {
     open.hidden = false;
     document.querySelector('#field-model [data-part="theme"]')?.before(open);
     if (person.role === "owner") return;
-    const generate = document.getElementById("generate");
-    if (person.role === "viewer" && generate) Object.assign(generate, { disabled: true, title: "You may look on here; ask the owner for an invitation as a maker." });
+    // Keys press it, too.
+    if (person.role === "viewer") document.getElementById("generate").disabled = true;
     Object.assign(who, { textContent: person.name, translate: false });
     find("about").textContent = `You are here as a guest who ${KINDS[person.role]}.`;
     Object.assign(element.querySelector("h2"), { textContent: person.name, translate: false });
     find("used").textContent = person.role === "maker" ? `Of your ${person.quota} megapixel-steps an hour ${Math.round(10 * person.spent) / 10} are used.` : "";
   }
 
-  // A secret in the address of somebody who is in already: it is taken away, and an owner's is used.
+  // A secret in the address of somebody who is in already: it is taken away, and used where it opens more.
   async function tidy() {
     const secret = /^#((own|join)_[\w-]+)$/.exec(location.hash);
     if (!secret) return;
     history.replaceState(null, "", location.pathname + location.search);
-    if (secret[2] !== "own" || person.role === "owner") return;
+    if (person.role === "owner") return;
     const answer = await fetch("/studio/enter", {
       method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ secret: secret[1] }),
     });
-    if (answer.ok) left();
+    if (answer.ok && (await answer.json()).role !== person.role) left();
   }
 
   async function start() {
@@ -175,11 +175,12 @@ studio.guests = ({ element, server }) => {
     }
   }
 
-  // Whoever is shown out meets the sign-in page as soon as the page asks for anything.
+  // Whoever is shown out meets the sign-in page as soon as the page asks for anything, and whoever came in anew, such as in another tab,
+  // a page of their own: this one would be refused for ever.
   const ask = window.fetch.bind(window);
   window.fetch = async (...given) => {
     const answer = await ask(...given);
-    if (answer.status === 401 && person?.signed) left();
+    if (answer.status === 401 || answer.status === 409) left();
     return answer;
   };
 

@@ -6,6 +6,7 @@ studio.history = ({ element, props, server }) => {
   const tiles = new Map(); // id -> its node
   const picked = new Set(); // ids of the ticked ones
   let opened = null; // id of the picture on the stage
+  let carded = null; // id of the picture in the card: the same, but whose tags are being typed stays there until they are
   let following = null; // key of the next page; null when there is none
   let shelf = "all";
   let comparing = null; // id of the picture for which a second one is being chosen
@@ -149,7 +150,7 @@ studio.history = ({ element, props, server }) => {
 
   // ---- the cards below: one picture, or several ----
   function draw() {
-    const row = rows.get(opened);
+    const row = rows.get(carded);
     find("many").hidden = !picked.size;
     find("card").hidden = picked.size > 0 || !row;
     const back = shelf === "deleted";
@@ -189,6 +190,7 @@ studio.history = ({ element, props, server }) => {
   function look(id) {
     const before = opened;
     opened = id;
+    if (document.activeElement !== find("tags")) carded = id;
     [before, id].forEach(mark);
     if (tiles.has(id)) reach(tiles.get(id).querySelector(".open"));
     draw();
@@ -237,11 +239,9 @@ studio.history = ({ element, props, server }) => {
   }
   const remove = (wanted) => move(wanted, shelf === "deleted" ? "restore" : "delete");
 
-  async function tag() {
-    const row = rows.get(opened);
-    if (!row) return;
-    const answer = await ask(server.history_tag, [row.id, find("tags").value.split(",")]);
-    row.tags = answer.tags;
+  async function tag(id, text) {
+    const answer = await ask(server.history_tag, [id, text.split(",")]);
+    if (rows.has(id)) rows.get(id).tags = answer.tags;
     draw();
   }
 
@@ -315,11 +315,16 @@ studio.history = ({ element, props, server }) => {
     const next = tiles.get(neighbour(id, step))?.querySelector(".open");
     if (next) { reach(next); next.focus(); }
   });
-  find("tags").addEventListener("change", safely(tag));
+  find("tags").addEventListener("change", () => safely(tag)(carded, find("tags").value));
+  find("card").addEventListener("focusout", ({ relatedTarget }) => {
+    if (carded === opened || find("card").contains(relatedTarget)) return;
+    carded = opened;
+    draw();
+  });
   find("tags").addEventListener("keydown", (event) => { if (event.key === "Enter") find("tags").blur(); });
-  find("star").addEventListener("click", safely(() => setStar([opened], !rows.get(opened).starred)));
-  find("full").addEventListener("click", () => full(opened));
-  find("delete").addEventListener("click", safely(() => remove([opened])));
+  find("star").addEventListener("click", safely(() => setStar([carded], !rows.get(carded).starred)));
+  find("full").addEventListener("click", () => full(carded));
+  find("delete").addEventListener("click", safely(() => remove([carded])));
   find("many-none").addEventListener("click", () => [...picked].forEach((id) => pick(id, false)));
   find("many-compare").addEventListener("click", safely(() => compare(...ids().filter((id) => picked.has(id)).reverse())));
   find("many-zip").addEventListener("click", safely(() => zip(ids().filter((id) => picked.has(id)))));

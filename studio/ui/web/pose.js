@@ -2,8 +2,7 @@
 studio.controlEditors.pose = ({ element, server, changed }) => {
   const find = (part) => element.querySelector(`[data-part="${part}"]`);
   const [JOINTS, LIMBS, COLOURS, DIMMED, HALF_WIDTH, MOST, LONGEST] = JSON.parse(find("pose").dataset.skeleton);
-  const { BODY, unpack, known, seen, anybody, box, turned, gesture, make } = studio.poses;
-  const FOLLOWS = { 0: 3, 4: 2, 7: 1 }; // the face goes with the nose, a hand with its wrist
+  const { BODY, unpack, known, seen, anybody, box, turned, gesture, nearest, make } = studio.poses;
   const LARGEST = 20_000_000;
   const MOUSE = 13, FINGER = 24; // how far from a joint it is still taken, in pixels of the screen
   const canvas = find("canvas");
@@ -19,7 +18,9 @@ studio.controlEditors.pose = ({ element, server, changed }) => {
   let joint = null; // the chosen joint of the chosen person
   let turn = 0; // goes up whenever another unit is shown, so that late answers are dropped
   let poses = null;
-  const histories = new Map(); // what a unit holds, as JSON -> {undo, redo}, so that a tab switch loses no step
+  let shown = ""; // id of the unit that is shown
+  const histories = new Map(); // a unit and what it holds -> {undo, redo}, so that a tab switch loses no step
+  const within = (id, own) => `${id} ${JSON.stringify(own)}`;
   let history = { undo: [], redo: [] };
   let last = { what: "", at: 0 };
 
@@ -38,7 +39,7 @@ studio.controlEditors.pose = ({ element, server, changed }) => {
   }
   function tell() {
     const own = people.length ? pack() : null;
-    histories.set(JSON.stringify(own), history);
+    histories.set(within(shown, own), history);
     if (histories.size > 40) histories.delete(histories.keys().next().value);
     draw();
     changed(own);
@@ -65,13 +66,7 @@ studio.controlEditors.pose = ({ element, server, changed }) => {
     people[person] = next;
     return true;
   }, what);
-  function moveJoint(parts, index, x, y) {
-    const point = parts[BODY][index];
-    const next = [Math.min(Math.max(x, 0), frame.width - 1), Math.min(Math.max(y, 0), frame.height - 1)];
-    const by = [next[0] - point[0], next[1] - point[1]];
-    if (FOLLOWS[index]) parts[FOLLOWS[index]] = turned([parts[FOLLOWS[index]]], { by })[0];
-    [point[0], point[1]] = next;
-  }
+  const moveJoint = (parts, index, x, y) => studio.poses.moveJoint(parts, index, [x, y], frame);
   function hideJoint() {
     if (joint === null || !people[person]) return;
     edit(() => {
@@ -144,17 +139,10 @@ studio.controlEditors.pose = ({ element, server, changed }) => {
     const box = canvas.getBoundingClientRect();
     return [((event.clientX - box.left) / box.width) * frame.width, ((event.clientY - box.top) / box.height) * frame.height];
   };
-  // The nearest joint within a finger's width, of the chosen person first.
-  function nearest(at, reach) {
-    const found = people.flatMap((parts, who) => parts[BODY].map((point, index) => ({
-      who, index, away: known(point) && (point[2] || who === person) ? Math.hypot(point[0] - at[0], point[1] - at[1]) - (who === person ? 0.01 : 0) : Infinity,
-    })));
-    return found.filter((one) => one.away <= reach).sort((a, b) => a.away - b.away)[0] ?? null;
-  }
   function grab(event) {
     const at = place(event), px = unit();
     const name = event.target.dataset?.handle;
-    const found = name ? null : nearest(at, (event.pointerType === "mouse" ? MOUSE : FINGER) * px);
+    const found = name ? null : nearest(people, person, at, (event.pointerType === "mouse" ? MOUSE : FINGER) * px);
     if (name) return { kind: name };
     if (found) {
       [person, joint] = [found.who, found.index];
@@ -265,12 +253,13 @@ studio.controlEditors.pose = ({ element, server, changed }) => {
     },
     remove: () => edit(() => { people.splice(person, 1); [person, joint] = [Math.max(0, person - 1), null]; }),
     async mirror() {
-      const now = turn, before = copy();
-      const visible = people.slice(0, person).filter((parts) => seen(parts).length).length;
-      if (!seen(people[person]).length) return;
-      const pose = await asked(server.pose_mirror, [JSON.stringify(pack()), visible]);
-      if (!pose || now !== turn) return;
-      people[person] = unpack(pose)[visible];
+      const now = turn, before = copy(), whole = JSON.stringify(pack()), who = person;
+      const visible = people.slice(0, who).filter((parts) => seen(parts).length).length;
+      if (!seen(people[who]).length) return;
+      const pose = await asked(server.pose_mirror, [whole, visible]);
+      // Whoever went on editing meanwhile keeps that.
+      if (!pose || now !== turn || JSON.stringify(pack()) !== whole) return;
+      people[who] = unpack(pose)[visible];
       commit(before);
     },
     smaller: () => transform({ scale: 1 / 1.1 }, "smaller"),
@@ -279,7 +268,7 @@ studio.controlEditors.pose = ({ element, server, changed }) => {
     right: () => transform({ angle: Math.PI / 36 }, "right"),
     hide: hideJoint, undo, redo,
   };
-  element.querySelectorAll("[data-tool]").forEach((button) => button.addEventListener("click", () => tools[button.dataset.tool]()));
+  element.querySelectorAll("[data-tool]").forEach((button) => button.addEventListener("click", () => studio.settle(Promise.resolve(tools[button.dataset.tool]()))));
 
   // ---- what the server does ----
   function complain(sentence) {
@@ -288,14 +277,17 @@ studio.controlEditors.pose = ({ element, server, changed }) => {
   }
   // Returns the answer's pose (or other named part), or null after having said why there is none.
   async function asked(call, data, part = "pose") {
-    complain("");
+    const now = turn;
+    // Another unit that is shown by then has no part in it.
+    const tell = (sentence) => { if (now === turn) complain(sentence); };
+    tell("");
     try {
       const answer = await studio.ask(call, data);
-      complain(answer.error);
+      tell(answer.error);
       return answer[part] ?? null;
     } catch (error) {
       console.warn("studio: the pose editor got no answer", error);
-      complain("The studio does not answer; try again.");
+      tell("The studio does not answer; try again.");
       return null;
     }
   }
@@ -306,11 +298,13 @@ studio.controlEditors.pose = ({ element, server, changed }) => {
   function take(pose) {
     edit(() => { people = fitted(pose); [person, joint] = [0, null]; });
   }
+  let given = 0; // number of the newest text or picture that was given to be read
   const tooLong = (length) => complain(`This pose has ${length} characters; one of at most ${LONGEST} can be read, so leave people or frames out.`);
   async function read(text) {
     if (text.length > LONGEST) return tooLong(text.length);
-    const now = turn, pose = await asked(server.pose_read, text);
-    if (!pose || now !== turn) return;
+    const now = turn, mine = (given += 1);
+    const pose = await asked(server.pose_read, text);
+    if (!pose || now !== turn || mine !== given) return;
     take(pose);
     find("text").value = "";
     open("import", "importing", false);
@@ -325,10 +319,7 @@ studio.controlEditors.pose = ({ element, server, changed }) => {
     if (!wanted || find("library").children.length) return;
     const list = await library();
     find("library").replaceChildren(...list.map(({ name, pose }) => {
-      const button = Object.assign(document.createElement("button"), { type: "button", title: name });
-      button.setAttribute("aria-label", `Pose: ${name}`);
-      const small = make("svg", { viewBox: `0 0 ${pose.canvas_width} ${pose.canvas_height}`, "aria-hidden": "true" }, button);
-      unpack(pose).forEach((parts) => figure(parts, small, 9));
+      const button = studio.poses.small(name, pose, figure);
       button.addEventListener("click", () => take(pose));
       return button;
     }));
@@ -337,8 +328,8 @@ studio.controlEditors.pose = ({ element, server, changed }) => {
   find("poses").addEventListener("click", () => showLibrary(flip("poses")));
   find("import").addEventListener("click", () => { open("import", "importing", flip("import")); find("text").focus(); });
   find("choose").addEventListener("click", () => find("file").click());
-  find("file").addEventListener("change", async () => { const [file] = find("file").files; if (file) await bring(file); find("file").value = ""; });
-  find("text").addEventListener("input", () => { if (find("text").value.trim()) read(find("text").value); });
+  find("file").addEventListener("change", () => { const [file] = find("file").files; find("file").value = ""; if (file) bring(file); });
+  find("text").addEventListener("input", () => { if (find("text").value.trim()) studio.settle(read(find("text").value)); });
   find("json").addEventListener("click", () => {
     const url = URL.createObjectURL(new Blob([JSON.stringify(pack(), null, 1)], { type: "application/json" }));
     save("pose.json", url);
@@ -350,19 +341,23 @@ studio.controlEditors.pose = ({ element, server, changed }) => {
   });
   async function findPeople(file) {
     if (file.size > LARGEST) return complain(`This picture is a file of ${Math.round(file.size / 1e6)} MB; give one of at most ${LARGEST / 1e6} MB.`);
-    const now = turn, reader = new FileReader();
+    const now = turn, mine = (given += 1), reader = new FileReader();
     await new Promise((done, failed) => { reader.onload = done; reader.onerror = () => failed(reader.error); reader.readAsDataURL(file); });
     find("said").textContent = "Looking for people in the picture";
     const pose = await asked(server.pose_find, reader.result);
-    if (now !== turn) return;
+    if (now !== turn || mine !== given) return;
     if (!pose) return draw();
     take(pose);
     open("import", "importing", false);
   }
-  async function bring(file) {
+  async function readFile(file) {
     if (!isText(file)) return findPeople(file);
     return file.size > 4 * LONGEST ? tooLong(file.size) : read(await file.text());
   }
+  const bring = (file) => studio.settle(readFile(file).catch((error) => {
+    console.warn("studio: a file could not be read", error);
+    complain("This file could not be read; choose it again.");
+  }));
   const isText = (file) => file && !file.type.startsWith("image/");
   element.addEventListener("drop", (event) => {
     const file = [...event.dataTransfer.files].find(isText);
@@ -374,18 +369,26 @@ studio.controlEditors.pose = ({ element, server, changed }) => {
   new ResizeObserver(() => { if (canvas.clientWidth && !drag) draw(); }).observe(canvas);
 
   return {
-    show(own, size) {
+    show(own, size, id) {
       frame = size;
+      shown = id;
       turn += 1;
       people = own ? fitted(own) : [];
-      [person, joint, drag] = [0, null, null];
+      [person, joint, drag, last] = [0, null, null, { what: "", at: 0 }];
       fingers.clear();
-      history = histories.get(JSON.stringify(own)) ?? { undo: [], redo: [] };
+      history = histories.get(within(id, own)) ?? { undo: [], redo: [] };
       complain("");
       draw();
       if (!people.length) showLibrary(true);
     },
     hide: () => { turn += 1; },
+    async take(asked, own, id) {
+      const { pose, error } = await studio.ask(server.pose_people, asked);
+      if (error) return { error };
+      // What was drawn before comes back by undo.
+      histories.set(within(id, pose), { undo: own ? [own] : [], redo: [] });
+      return { own: pose };
+    },
     async render(own, size) {
       if (!anybody(unpack(own))) return null;
       const answer = await studio.ask(server.pose_map, [JSON.stringify(own), [size.width, size.height]]);

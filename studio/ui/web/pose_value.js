@@ -63,6 +63,23 @@ studio.poses = (() => {
     return inside && size >= 16 && b.right - b.left <= 1.8 * frame.width && b.bottom - b.top <= 1.8 * frame.height;
   }
 
+  const FOLLOWS = { 0: 3, 4: 2, 7: 1 }; // the face goes with the nose, a hand with its wrist
+  // Moves a joint of a person, inside the frame, with what follows it.
+  function moveJoint(parts, index, [x, y], frame) {
+    const point = parts[BODY][index];
+    const next = [Math.min(Math.max(x, 0), frame.width - 1), Math.min(Math.max(y, 0), frame.height - 1)];
+    const by = [next[0] - point[0], next[1] - point[1]];
+    if (FOLLOWS[index]) parts[FOLLOWS[index]] = turned([parts[FOLLOWS[index]]], { by })[0];
+    [point[0], point[1]] = next;
+  }
+  // The nearest joint within reach of a place, of the chosen person first; whose it is, and which, or null.
+  function nearest(people, person, at, reach) {
+    const found = people.flatMap((parts, who) => parts[BODY].map((point, index) => ({
+      who, index, away: known(point) && (point[2] || who === person) ? Math.hypot(point[0] - at[0], point[1] - at[1]) - (who === person ? 0.01 : 0) : Infinity,
+    })));
+    return found.filter((one) => one.away <= reach).sort((a, b) => a.away - b.away)[0] ?? null;
+  }
+
   const make = (name, attributes, parent) => {
     const node = document.createElementNS("http://www.w3.org/2000/svg", name);
     Object.entries(attributes).forEach(([key, value]) => node.setAttribute(key, value));
@@ -88,5 +105,14 @@ studio.poses = (() => {
     };
   }
 
-  return { BODY, unpack, pack, known, seen, anybody, mapped, fitted, box, turned, gesture, allowed, make, painter };
+  // A button that shows a pose of the library.
+  function small(name, pose, figure) {
+    const button = Object.assign(document.createElement("button"), { type: "button", title: name });
+    button.setAttribute("aria-label", `Pose: ${name}`);
+    const drawing = make("svg", { viewBox: `0 0 ${pose.canvas_width} ${pose.canvas_height}`, "aria-hidden": "true" }, button);
+    unpack(pose).forEach((parts) => figure(parts, drawing, 9));
+    return button;
+  }
+
+  return { BODY, unpack, pack, known, seen, anybody, mapped, fitted, box, turned, gesture, allowed, moveJoint, nearest, make, painter, small };
 })();

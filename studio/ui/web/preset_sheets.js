@@ -7,7 +7,7 @@ studio.readFile = (blob) => new Promise((done, failed) => {
 });
 
 studio.presetSheets = (desk) => {
-  const { find, make, server, ask, form } = desk;
+  const { find, make, server, ask, complete } = desk;
 
   const complainIn = (part) => (text) => {
     find(part).textContent = text;
@@ -18,7 +18,10 @@ studio.presetSheets = (desk) => {
   // ---- what would change ----
   let looked = null; // {name, parts, instead}: what the sheet shows
   const instead = () => [...looked.instead].map(([pair, other]) => [...JSON.parse(pair), other]);
-  const asked = () => [looked.name, form, looked.parts, instead()];
+  const asked = async () => {
+    const form = await complete();
+    return [looked.name, form, looked.parts, instead()];
+  };
 
   function partNode(part, changes) {
     const box = make("input", { type: "checkbox", checked: looked.parts.includes(part.name) });
@@ -54,10 +57,11 @@ studio.presetSheets = (desk) => {
     return node;
   }
 
+  let turn = 0; // number of the newest look, lest an older answer unticks what was ticked since
   async function draw() {
-    const turn = looked;
-    const answer = await ask(server.look_at, asked(), complainIn("sheet-error"));
-    if (!answer || turn !== looked) return false;
+    const mine = (turn += 1);
+    const answer = await ask(server.look_at, await asked(), complainIn("sheet-error"));
+    if (!answer || mine !== turn) return false;
     looked.parts = answer.parts;
     find("sheet-title").textContent = `Apply ${answer.preset.name}`;
     Object.assign(find("sheet-description"), { translate: answer.preset.builtin, textContent: answer.preset.description });
@@ -78,7 +82,7 @@ studio.presetSheets = (desk) => {
 
   find("sheet").querySelector("form").addEventListener("submit", async (event) => {
     event.preventDefault();
-    const answer = await ask(server.take, asked(), complainIn("sheet-error"));
+    const answer = await ask(server.take, await asked(), complainIn("sheet-error"));
     if (!answer) return;
     find("sheet").close();
     desk.applied(answer.preset, answer.values);
@@ -118,12 +122,13 @@ studio.presetSheets = (desk) => {
     const common = { description: find("details-description").value, ...(cover === null ? {} : { picture: cover }) };
     const name = find("details-name").value;
     const over = (text, _, answer) => { complain(text); find("details-over").hidden = !answer?.taken; };
+    const values = editing ? null : await complete();
     const answer = editing
       ? await ask(server.edit_preset, { name: editing.name, new: name, ...common }, over)
-      : await ask(server.save_preset, { name, values: form, parts: ticked(), replace, ...common }, over);
+      : await ask(server.save_preset, { name, values, parts: ticked(), replace, ...common }, over);
     if (!answer) return;
     find("details").close();
-    if (!editing) return desk.saved(answer);
+    if (!editing) return desk.saved(answer, values);
     desk.choose({ ...answer.preset }, Object.keys(desk.chosen().values));
     desk.tell(`${answer.preset.name} is saved.`);
   }

@@ -30,8 +30,8 @@ studio.presets = ({ element, props, server }) => {
   }
 
   // Notes how the form stands as what the preset set; what panels make of it themselves belongs to it.
-  function choose(row, fields) {
-    chosen = row && { ...row, values: Object.fromEntries(fields.map((field) => [field, form[field]])) };
+  function choose(row, fields, values = form) {
+    chosen = row && { ...row, values: Object.fromEntries(fields.map((field) => [field, values[field]])) };
     studio.keep("preset", chosen);
     draw();
   }
@@ -62,6 +62,12 @@ studio.presets = ({ element, props, server }) => {
     Object.entries(values).forEach(([field, value]) => studio.say("set", { field, value }));
   }
 
+  // The form with what is just being drawn or brought along.
+  async function complete() {
+    await studio.complete();
+    return structuredClone(form);
+  }
+
   function applied(row, values) {
     const before = Object.fromEntries(Object.keys(values).map((field) => [field, form[field]]));
     const last = chosen;
@@ -81,8 +87,9 @@ studio.presets = ({ element, props, server }) => {
     tell(told(answer.preset.name));
   };
 
-  function saved(answer) {
-    choose(answer.preset, fieldsOf(answer.preset.parts));
+  // `values` is the form as it was saved.
+  function saved(answer, values) {
+    choose(answer.preset, fieldsOf(answer.preset.parts), values);
     tell(`${answer.preset.name} is saved.`, answer.undo ? backFrom(answer.undo, (name) => `${name} is as it was before.`) : null);
   }
 
@@ -224,8 +231,9 @@ studio.presets = ({ element, props, server }) => {
   // Saves over one's own; a built-in one, or none, needs a name first.
   find("save").addEventListener("click", async () => {
     if (!chosen || chosen.builtin) return sheets.saveAs();
-    const answer = await ask(server.save_preset, { name: chosen.name, values: form, parts: chosen.parts, replace: true });
-    if (answer) saved(answer);
+    const { name, parts } = chosen, values = await complete();
+    const answer = await ask(server.save_preset, { name, values, parts, replace: true });
+    if (answer) saved(answer, values);
   });
   find("told-undo").addEventListener("click", () => undo?.());
   find("told-close").addEventListener("click", () => tell(""));
@@ -241,7 +249,7 @@ studio.presets = ({ element, props, server }) => {
     sheets.report(count ? `${count} ${count === 1 ? "preset" : "presets"} taken in` : "Nothing new was taken in", answer);
   });
 
-  const sheets = studio.presetSheets({ element, find, make, server, ask, form, covers, cover, applied, saved, choose, tell, parts: props.parts, chosen: () => chosen });
+  const sheets = studio.presetSheets({ element, find, make, server, ask, complete, covers, cover, applied, saved, choose, tell, parts: props.parts, chosen: () => chosen });
   props.parts.flatMap((part) => part.fields).forEach((field) => studio.watch(field, (value) => { form[field] = value; draw(); }));
   draw();
 };

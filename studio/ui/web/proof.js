@@ -1,3 +1,9 @@
+// How a picture follows a unit, of what `followed` knows about the picture that is shown; nothing where the unit is another one by now.
+studio.followed = (followed, use) => {
+  const same = (one) => ["kind", "image", "preprocessor", "settings", "weight", "start", "end", "mode", "fit"].every((name) => JSON.stringify(one[name]) === JSON.stringify(use[name]));
+  return followed.find((one) => same(one.use));
+};
+
 // The proof on the result: a slider between a finished picture and the map of one of its ControlNet units.
 studio.proof = ({ find, server, failed }) => {
   const maps = new Map(); // "job unit" -> promise of a data address
@@ -47,6 +53,7 @@ studio.proof = ({ find, server, failed }) => {
         await compare(unit === index ? null : index);
         if (unit === index) find("proof-slider").focus();
       } catch (error) {
+        if (unit !== index || made.parentElement === null) return; // another one is compared by now
         unit = null;
         mark();
         failed(error);
@@ -64,10 +71,12 @@ studio.proof = ({ find, server, failed }) => {
       unit = null;
       find("proof").hidden = true;
       find("units").replaceChildren(...(index === null ? [] : shown.units.map((each, i) => button({ ...each, agreement: each.agreements[index] }, i))));
+      studio.know("followed", index === null ? [] : shown.units.map(({ use, agreements }) => ({ use, ...agreements[index] })));
       mark();
     },
     hide() {
       work = unit = null;
+      studio.know("followed", []);
       find("proof").hidden = true;
     },
   };

@@ -33,22 +33,26 @@ studio.settingsFrom = ({ element, props, server }) => {
 
   // ---- reading ----
   const LARGEST = 20_000_000;
+  let reading = 0; // number of the newest picture that was given
   async function read(file) {
+    if (studio.looksOn()) return;
+    const mine = (reading += 1);
     complain("");
     if (file.size > LARGEST) return complain(`${file.name} is a file of ${Math.round(file.size / 1e6)} MB; give one of at most 20 MB.`);
     find("choose").setAttribute("aria-busy", "true");
     try {
       const address = await asAddress(file);
       const found = await studio.ask(server.recall, [file.name, address]);
+      if (mine !== reading) return;
       if (found.error) return complain(found.error);
       given = { name: file.name, address };
       answer = found;
       show();
     } catch (error) {
       console.warn("studio: a picture could not be read", error);
-      complain("The studio does not answer; give the picture again.");
+      if (mine === reading) complain("The studio does not answer; give the picture again.");
     } finally {
-      find("choose").removeAttribute("aria-busy");
+      if (mine === reading) find("choose").removeAttribute("aria-busy");
     }
   }
 
@@ -200,7 +204,7 @@ studio.settingsFrom = ({ element, props, server }) => {
   const plain = studio.download;
   studio.download = async (name, url) => {
     complain("");
-    if (how.kind === "PNG" && !how.bare) return plain(name, url);
+    if ((how.kind === "PNG" && !how.bare) || studio.looksOn()) return plain(name, url);
     const address = await asAddress(await (await fetch(url)).blob());
     const made = await studio.ask(server.convert, [name, address, how.kind, how.bare]).catch((error) => {
       console.warn("studio: a picture could not be converted", error);

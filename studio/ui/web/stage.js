@@ -5,13 +5,15 @@ studio.stage = ({ element, props, server, watch }) => {
   const waiting = []; // ids of this visitor's jobs that are not over, the shown one first
   // What is shown is a work: {job, prompt, columns, width, height, pictures: [{id, seed, thumb}], units}; `job` is null when it comes from
   // the history, and `id` is empty when the history keeps nothing.
-  const files = new Map(); // index -> promise of {name, url} of the chosen work's pictures
-  let chosen = null; // {work, index}; index null shows the whole batch
+  let chosen = null; // {work, index} that is to be shown; index null is the whole batch
+  let shown = null; // {work, index} whose pictures stand there, which the tools act on
+  const saving = new Set(); // {work, index} of what is being written to files of the visitor's own
   let live = null; // the running job's newest view with a preview
   let pinned = false; // somebody looks at a finished picture while a job runs
   let following = false;
-  class Lost extends Error {}
+  const { file, release } = studio.addresses({ server, needed: () => [chosen, shown, ...saving].map((one) => one?.work) });
   const proof = studio.proof({ find, server, failed: (error) => unreachable(error) });
+  let newest = null; // the finished job that was shown last without being asked for
   let spoken = ""; // what screen readers were told last
   let answered; // number of the newest answer to Generate that was dealt with
 
@@ -24,59 +26,45 @@ studio.stage = ({ element, props, server, watch }) => {
     find("error-text").textContent = [message, hint].filter(Boolean).join(" ");
   }
 
-  async function fetched(work, index) {
-    const { id, seed } = work.pictures[index];
-    if (!work.job) return { name: `studio-${seed}.png`, url: `kept/${id}.png` };
-    const answer = await studio.ask(server.picture, [work.job, index]);
-    if (!answer) throw new Lost("This picture is no longer here; open it in the history, or make it again with its seed.");
-    const bytes = Uint8Array.from(atob(answer.png), (letter) => letter.charCodeAt(0));
-    return { name: answer.name, url: URL.createObjectURL(new Blob([bytes], { type: "image/png" })) };
+  const indexesOf = ({ work, index }) => (index === null ? work.pictures.map((_, i) => i) : [index]);
+
+  async function decoded(work, index) {
+    const image = new Image();
+    const { url } = await file(work, index);
+    image.src = url;
+    image.alt = `${work.prompt || "Picture without a prompt"}, seed ${work.pictures[index].seed}`;
+    await image.decode().catch(() => { throw new studio.Told("The picture's file is gone from the history's folder."); });
+    return image;
   }
 
-  function file(work, index) {
-    if (work !== chosen?.work) return fetched(work, index);
-    if (!files.has(index)) files.set(index, fetched(work, index));
-    files.get(index).catch(() => files.delete(index));
-    return files.get(index);
-  }
-
-  function choose(work, index) {
-    if (work !== chosen?.work) {
-      files.forEach((kept) => kept.then(({ url }) => { if (url.startsWith("blob:")) URL.revokeObjectURL(url); }, () => {}));
-      files.clear();
-    }
-    chosen = work && { work, index };
-    return chosen;
-  }
-
-  const shownIndexes = ({ work, index }) => (index === null ? work.pictures.map((_, i) => i) : [index]);
-
-  // Everything is decoded before it is put in place, so the preview gives way without a gap.
+  // Everything is decoded before it is put in place, so the preview or the picture before gives way without a gap.
   async function show(work, index) {
-    const wanted = choose(work, index);
-    const indexes = shownIndexes(wanted);
-    const loaded = await Promise.all(indexes.map(async (i) => {
-      const image = new Image();
-      const { url } = await file(work, i);
-      image.src = url;
-      image.alt = `${work.prompt || "Picture without a prompt"}, seed ${work.pictures[i].seed}`;
-      await image.decode().catch(() => { throw new Lost("The picture's file is gone from the history's folder."); });
-      if (indexes.length > 1) image.addEventListener("click", () => look(work, i));
-      return image;
-    }));
-    if (chosen !== wanted) return;
+    const wanted = (chosen = { work, index });
+    try {
+      const images = await Promise.all(indexesOf(wanted).map((i) => decoded(work, i)));
+      if (chosen === wanted) put(images);
+    } catch (error) {
+      if (chosen !== wanted) return; // somebody wants another one by now
+      chosen = shown;
+      throw error;
+    }
+  }
+
+  function put(images) {
+    shown = chosen;
+    const { work, index } = shown;
     const columns = index === null ? work.columns : 1;
-    box(work.width, work.height, columns, indexes.length);
+    if (images.length > 1) images.forEach((image, i) => image.addEventListener("click", () => look(work, i)));
+    box(work.width, work.height, columns, images.length);
     find("final").style.setProperty("--columns", columns);
-    find("final").replaceChildren(...loaded);
+    find("final").replaceChildren(...images);
     find("final").hidden = false;
-    find("preview").hidden = true;
-    find("empty").hidden = true;
-    find("badge").hidden = true;
+    for (const part of ["preview", "empty", "badge"]) find(part).hidden = true;
+    release();
     find("tools").inert = false;
     if (root.dataset.phase === "empty") root.dataset.phase = "kept";
-    find("download").textContent = indexes.length > 1 ? `Download all ${indexes.length}` : "Download";
-    const first = work.pictures[indexes[0]];
+    find("download").textContent = images.length > 1 ? `Download all ${images.length}` : "Download";
+    const first = work.pictures[index ?? 0];
     find("reuse").textContent = `Reuse seed ${first.seed}`;
     for (const part of ["reuse-all", "compare"]) find(part).hidden = !first.id;
     proof.show(work, work.pictures.length > 1 ? index : 0);
@@ -105,14 +93,17 @@ studio.stage = ({ element, props, server, watch }) => {
     button.setAttribute("aria-pressed", !pinned);
     button.addEventListener("click", () => {
       pinned = false;
-      preview(live);
+      preview(live).catch(unreachable);
     });
     return button;
   }
 
   function look(work, index) {
     pinned = waiting.length > 0;
-    show(work, index).catch(unreachable);
+    show(work, index).catch((error) => {
+      pinned = pinned && shown !== null;
+      unreachable(error);
+    });
   }
 
   // The way between a batch and its pictures, and back to the running one; all other pictures stand in the history.
@@ -128,19 +119,24 @@ studio.stage = ({ element, props, server, watch }) => {
 
   const workOf = ({ job, prompt, columns, width, height, pictures, units }) => ({ job, prompt, columns, width, height, pictures, units });
 
-  function preview(view) {
+  async function preview(view) {
     const first = !live;
     live = view;
-    if (pinned) return;
-    if (chosen || first) {
-      choose(null);
-      strip();
-    }
-    box(view.width, view.height, view.columns, view.count);
+    if (pinned) return first && strip();
+    chosen = null;
     find("preview").src = view.preview;
     find("preview").alt = `Preview of: ${view.prompt}`;
+    // The picture before stays until the first frame can be seen.
+    if (find("preview").hidden) await find("preview").decode().catch((error) => console.warn("studio: a preview cannot be seen", error));
+    if (pinned || live !== view) return;
+    box(view.width, view.height, view.columns, view.count);
     find("preview").hidden = false;
     find("final").hidden = true;
+    find("final").replaceChildren();
+    const before = shown;
+    shown = null;
+    release();
+    if (before || first) strip();
     proof.hide();
     find("empty").hidden = true;
     find("tools").inert = true;
@@ -150,21 +146,23 @@ studio.stage = ({ element, props, server, watch }) => {
 
   async function draw(view) {
     const more = waiting.length - 1;
-    root.dataset.phase = view.phase;
+    // A run is done for the page once its picture stands there.
+    if (view.phase !== "done") root.dataset.phase = view.phase;
     find("left").textContent = view.left;
-    find("right").textContent = [view.right, more > 0 ? `${more} more of yours waiting` : ""].filter(Boolean).join(" · ");
+    find("right").textContent = [view.right, more > 0 && !studio.looksOn() ? `${more} more of yours waiting` : ""].filter(Boolean).join(" · ");
     find("line").inert = !view.left;
     find("notice").textContent = view.notice;
     find("notice").hidden = !view.notice;
     find("bar").style.width = `${100 * view.fraction}%`;
     find("track").setAttribute("aria-valuenow", Math.round(100 * view.fraction));
     studio.know("place", view.place);
-    if (view.preview) preview(view);
+    if (view.preview) await preview(view);
     if (view.phase === "stopped" && !find("preview").hidden) find("badge").textContent = view.badge;
     if (view.seed !== null) studio.know("last seed", view.seed);
     if (spoken !== view.spoken) find("spoken").textContent = spoken = view.spoken;
-    if (view.error) complain(view.error, view.hint);
+    if (view.error || studio.looksOn()) complain(view.error, view.hint);
     if (view.over) {
+      newest = view.job;
       live = null;
       pinned = false;
       strip();
@@ -173,43 +171,52 @@ studio.stage = ({ element, props, server, watch }) => {
       studio.say("kept");
       const work = workOf(view);
       await show(work, work.pictures.length > 1 ? null : 0);
+      root.dataset.phase = view.phase;
     }
   }
 
-  const tellBusy = () => studio.know("busy", waiting.length > 0);
+  // What is only looked at is not this visitor's to stop.
+  const tellBusy = () => studio.know("busy", waiting.length > 0 && !studio.looksOn());
 
+  let silent = false; // whether the page says that the studio does not answer
   const unreachable = (error) => {
     console.warn("studio: no answer", error);
-    complain(error instanceof Lost ? error.message : "The studio does not answer; trying again.", "");
+    silent = !(error instanceof studio.Told);
+    complain(silent ? "The studio does not answer; trying again." : error.message, "");
   };
+  function answers() {
+    if (silent) complain("", "");
+    silent = false;
+  }
 
   function gone() {
-    root.dataset.phase = "failed";
-    find("left").textContent = "lost";
+    root.dataset.phase = studio.looksOn() ? "stopped" : "failed";
+    find("left").textContent = studio.looksOn() ? "" : "lost";
     find("right").textContent = "";
+    if (studio.looksOn()) return complain("The owner does not show this picture any more.", "");
     complain("This run is gone, because the studio was started anew; press Generate to make it again.", "");
   }
 
   // Tails one job until it is over. Only the newest preview is fetched, and only when the tab can be seen.
   async function tail(job) {
-    let version = -1, seen = -1, lost = false;
+    let version = -1, seen = -1;
     for (;;) {
       await studio.seen();
+      let view;
       try {
-        const view = await studio.ask(server.poll, [job, version, seen]);
-        if (lost) complain("", "");
-        lost = false;
-        if (view === null) return gone();
-        version = view.version;
-        seen = view.seen;
-        await draw(view);
-        if (view.over) return;
-        await studio.sleep(40);
+        view = await studio.ask(server.poll, [job, version, seen]);
+        answers();
       } catch (error) {
-        lost = true;
         unreachable(error);
         await studio.sleep(1000);
+        continue;
       }
+      if (view === null) return gone();
+      ({ version, seen } = view);
+      // A picture that cannot be shown is said to be so; asking again would not bring it back.
+      await draw(view).catch(unreachable);
+      if (view.over) return;
+      await studio.sleep(40);
     }
   }
 
@@ -230,40 +237,46 @@ studio.stage = ({ element, props, server, watch }) => {
   // After a reload: what runs is followed again; else what ended last comes back, or what was looked at here before the studio was restarted.
   async function restore() {
     const jobs = await studio.ask(server.mine, studio.visitor);
+    answers();
     jobs.filter(({ job, over }) => !over && !waiting.includes(job)).forEach(({ job }) => waiting.push(job));
     const last = jobs.findLast(({ over }) => over);
-    const view = last && await studio.ask(server.poll, [last.job, -1, -1]);
+    const view = last && last.job !== newest && await studio.ask(server.poll, [last.job, -1, -1]);
     const before = studio.recall("shown", null);
-    if (view && view.job !== chosen?.work.job) await draw(view);
-    else if (!view && before?.id && !chosen) await show({ job: null, columns: 1, units: [], pictures: [before], ...before }, 0).catch(() => studio.forget("shown"));
-    if (!view?.error) complain("", "");
+    if (view) await draw(view).catch(unreachable);
+    else if (!last && before?.id && !chosen) await show({ job: null, columns: 1, units: [], pictures: [before], ...before }, 0).catch(() => studio.forget("shown"));
     follow();
   }
 
   async function start() {
-    try {
-      await restore();
-    } catch (error) {
-      unreachable(error);
-      await studio.sleep(1000);
-      await start();
+    for (;;) {
+      try {
+        return await restore();
+      } catch (error) {
+        unreachable(error);
+        await studio.sleep(1000);
+      }
     }
   }
 
   async function download() {
-    for (const index of shownIndexes(chosen)) {
-      const { name, url } = await file(chosen.work, index);
+    const mine = { ...shown };
+    saving.add(mine);
+    // Some browsers fetch an address only a while after they were asked to save it.
+    setTimeout(() => { saving.delete(mine); release(); }, 60_000);
+    for (const index of indexesOf(mine)) {
+      const { name, url } = await file(mine.work, index);
       await studio.download(name, url);
     }
   }
 
   function stop() {
-    if (waiting.length) studio.ask(server.stop_job, waiting[0]).catch(unreachable);
+    if (waiting.length && !studio.looksOn()) studio.ask(server.stop_job, waiting[0]).catch(unreachable);
   }
 
   studio.on("stop", stop);
   // Who looks on has no jobs of their own to follow; the owner may have begun one.
-  studio.on("look again", () => restore().catch(unreachable));
+  studio.on("look again", () => restore().catch((error) => console.warn("studio: whether anything is shown is not known", error)));
+  studio.watch("person", tellBusy);
   watch("value", () => {
     if (props.value.number === answered) return;
     answered = props.value.number;
@@ -277,8 +290,8 @@ studio.stage = ({ element, props, server, watch }) => {
   });
   find("error-close").addEventListener("click", () => complain("", ""));
   find("download").addEventListener("click", () => download().catch(unreachable));
-  find("reuse").addEventListener("click", () => studio.say("set", { field: "seed", value: chosen.work.pictures[chosen.index ?? 0].seed }));
-  const shownId = () => chosen.work.pictures[chosen.index ?? 0].id;
+  find("reuse").addEventListener("click", () => studio.say("set", { field: "seed", value: shown.work.pictures[shown.index ?? 0].seed }));
+  const shownId = () => shown.work.pictures[shown.index ?? 0].id;
   find("reuse-all").addEventListener("click", () => studio.say("reuse", shownId()));
   find("compare").addEventListener("click", () => studio.say("compare with", shownId()));
   studio.on("show kept", (rows) => {
@@ -295,7 +308,7 @@ studio.stage = ({ element, props, server, watch }) => {
   find("use-as").addEventListener("click", ({ target }) => {
     if (!target.dataset.kind) return;
     find("use-as").hidePopover();
-    const { work, index } = chosen;
+    const { work, index } = shown;
     studio.say("use as control", { kind: target.dataset.kind, from: work.job ? [work.job, index ?? 0] : [shownId()] });
   });
   // Without a ControlNet for any kind a picture cannot steer the next one; the button says why.

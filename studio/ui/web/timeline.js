@@ -37,7 +37,11 @@ studio.timeline = (() => {
     puttingBack = false;
     tell();
   }
-  const later = studio.debounce(() => { note(); wake(); }, SETTLED);
+  const later = studio.debounce(async () => {
+    await studio.settled();
+    note();
+    wake();
+  }, SETTLED);
 
   function put(state) {
     puttingBack = true;
