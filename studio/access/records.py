@@ -24,6 +24,10 @@ class Invitation(Record):
     uses: int = 1
     quota: Quota = field(default_factory=Quota)
 
+    def is_good(self, now: float) -> bool:
+        """Whether it still lets somebody in."""
+        return self.uses > 0 and self.until > now
+
 
 @dataclass(frozen=True, kw_only=True)
 class Guest(Record):
@@ -48,6 +52,10 @@ class Token(Record):
     until: float | None = None
     seen: float | None = None
     quota: Quota = field(default_factory=Quota)
+
+    def is_good(self, now: float) -> bool:
+        """Whether it still opens something."""
+        return self.until is None or self.until > now
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -59,7 +59,7 @@ class Access:
             return self._sign_in(OWNER, self._now() + OWNER_STAYS, address=address)
         with self._book.change():
             invitation = self._book.find(Invitation, keys.digest(secret))
-            if invitation is None or invitation.until <= self._now() or invitation.uses < 1:
+            if invitation is None or not invitation.is_good(self._now()):
                 raise NotSignedIn("This link is not, or no longer, an invitation; ask for a new one.")
             guest = Guest(
                 id=keys.new_id("guest"),
@@ -73,6 +73,13 @@ class Access:
             self._book.put(replace(invitation, uses=invitation.uses - 1))
             self._book.put(guest)
         return self._sign_in(Person(guest.id, guest.role, guest.name), guest.until, address=address)
+
+    def gives_more(self, secret: str, person: Person) -> bool:
+        """Whether somebody who is in already should `enter` by this secret: it may do more, or is unknown and to be refused."""
+        if keys.same(secret, self.owner_secret):
+            return person.role != "owner"
+        invitation = self._book.find(Invitation, keys.digest(secret))
+        return invitation is None or (invitation.is_good(self._now()) and (invitation.role, person.role) == ("maker", "viewer"))
 
     def now(self) -> float:
         """Return the time by which stays are measured, in seconds since 1970."""
@@ -93,7 +100,7 @@ class Access:
     def by_token(self, token: str) -> Person | None:
         """Return whose token this is, or None."""
         found = self._book.find(Token, keys.digest(token)) if len(token) <= keys.LONGEST else None
-        if found is None or (found.until is not None and found.until <= self._now()):
+        if found is None or not found.is_good(self._now()):
             return None
         if found.seen is None or self._now() - found.seen > NOTICE_AFTER:
             self._book.put(replace(found, seen=self._now()))
@@ -171,8 +178,9 @@ class Access:
             self._book.put(replace(guest, cut=True))
         elif not (self._book.drop(Token, identity) or self._book.drop(Invitation, identity)):
             return False
-        self._note("cut off", OWNER, whom=guest.name if guest else "", subject=identity)
+        # First of all, because the log may have no room.
         self._tell(identity)
+        self._note("cut off", OWNER, whom=guest.name if guest else "", subject=identity)
         return True
 
     def drop_everyone(self, *, keep: str = "") -> bool:
@@ -187,8 +195,8 @@ class Access:
                     self._book.drop(kind, record.id)
             if kept and kept.person == OWNER.id:
                 self._book.put(kept)
-        self._note("everyone dropped", OWNER)
         self._tell(None)
+        self._note("everyone dropped", OWNER)
         return True
 
     def admit(self, person: Person, plan: Plan, *, waiting: int) -> None:
@@ -223,7 +231,7 @@ class Access:
 
     def invitations(self) -> list[Invitation]:
         """Return the invitations that still let somebody in."""
-        return [each for each in self._book.all(Invitation) if each.uses > 0 and each.until > self._now()]
+        return [each for each in self._book.all(Invitation) if each.is_good(self._now())]
 
     def guests(self) -> list[Guest]:
         """Return who is in, in the order in which they came."""
@@ -231,7 +239,8 @@ class Access:
 
     def is_in(self, identity: str) -> bool:
         """Whether a person of this id may still be here."""
-        return identity == OWNER.id or self._guest(identity) is not None or self._book.get(Token, identity) is not None
+        token = None if identity == OWNER.id else self._book.get(Token, identity)
+        return identity == OWNER.id or (token.is_good(self._now()) if token else self._guest(identity) is not None)
 
     def tokens(self) -> list[Token]:
         """Return the tokens, oldest first."""
@@ -268,7 +277,8 @@ class Access:
             return
         if person.role == "viewer":
             raise NotAllowed("You may look on here, but not make pictures; ask the owner for an invitation as a maker.")
-        quota = self.quota(person)
+        # Whoever was let in a moment ago may have been shown out since.
+        quota = self.quota(person) if self.is_in(person.id) else None
         if quota is None:
             raise NotSignedIn("Your invitation has ended; ask for a new one.")
         if waiting >= quota.waiting:

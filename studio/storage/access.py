@@ -10,31 +10,39 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic import TypeAdapter
+
 from studio import atomic
-from studio.access.records import Record
-from studio.access.rules import HOUR, Quota
-from studio.errors import StudioError
+from studio.access.records import Guest, Invitation, Record, Session, Token
+from studio.access.rules import HOUR
+from studio.errors import NotAllowed, StudioError
 
 log = logging.getLogger("studio")
 R = TypeVar("R", bound=Record)
 WAIT_SECONDS = 10.0
 TAIL_BYTES = 64_000
+KEY_BYTES = 64
+KINDS: tuple[type[Record], ...] = (Invitation, Guest, Token, Session)
 _TABLES = """
 CREATE TABLE IF NOT EXISTS records (kind TEXT, id TEXT, digest TEXT, body TEXT, PRIMARY KEY (kind, id));
 CREATE INDEX IF NOT EXISTS digests ON records (kind, digest);
 CREATE TABLE IF NOT EXISTS spendings (person TEXT, at REAL, amount REAL);
 CREATE INDEX IF NOT EXISTS spenders ON spendings (person, at);
 """
+_NO_SPENDING = "SELECT 1 FROM spendings WHERE typeof(person) != 'text' OR typeof(at) != 'real' OR typeof(amount) != 'real' LIMIT 1"
+# Errors that stay: no database, a damaged one, one that cannot be opened, one with other tables.
+_DAMAGES = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_ERROR)
 _PUT = "INSERT INTO records VALUES (?, ?, ?, ?) ON CONFLICT (kind, id) DO UPDATE SET digest = excluded.digest, body = excluded.body"
 
 
 class DiskBook:
     """Implements `access.Book` in a folder, which is made when something is first asked of it.
 
-    A damaged file is set aside and begun anew: then nobody but the owner is known any more.
+    A damaged file is set aside and begun anew: then nobody is known any more, and only the owner's link opens anything.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -129,16 +137,21 @@ class DiskBook:
     def _read(self, kind: type[R], where: str, *values: str) -> list[R]:
         with self._working() as database:
             rows = database.execute(f"SELECT body FROM records WHERE kind = ? {where}", (kind.__name__, *values)).fetchall()
-        return [_record(kind, body) for (body,) in rows]
+            return [_record(kind, body) for (body,) in rows]
 
     def _read_key(self) -> bytes:
         path = self._folder / "key"
         with self._explained():
             self._make_folder()
+            if path.exists() and not _is_key(path):
+                # Then every cookie is void, and whoever is a guest follows their link again.
+                self._set_aside(
+                    path, "The key that cookies are signed with was damaged and is made anew, so everybody has to sign in again"
+                )
             if not path.exists():
                 draft = path.with_name(f"key.{secrets.token_hex(4)}")
                 with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                    file.write(secrets.token_bytes(64))
+                    file.write(secrets.token_bytes(KEY_BYTES))
                     os.fsync(file.fileno())
                 try:
                     # Of two studios that start at once the first one's key holds, and both read it below.
@@ -158,17 +171,19 @@ class DiskBook:
     def _open(self) -> sqlite3.Connection:
         self._make_folder()
         path = self._folder / "book.sqlite"
-        path.touch(mode=0o600)
         try:
             return _connected(path)
-        except sqlite3.OperationalError:
-            raise
-        except sqlite3.DatabaseError:
-            aside = path.with_name(f"book.damaged-{int(time.time())}.sqlite")
-            path.rename(aside)
-            log.warning("The list of guests was damaged and is begun anew, so invite them again; the old one is %s.", aside.name)
-            path.touch(mode=0o600)
+        except (sqlite3.Error, ValueError, NotAllowed) as error:
+            if not _is_damage(error):
+                raise
+            log.info("%s: %s", path, error)
+            self._set_aside(path, "The list of guests and tokens was damaged and is begun anew, so invite them again")
             return _connected(path)
+
+    def _set_aside(self, path: Path, sentence: str) -> None:
+        aside = path.with_name(f"{path.stem}.damaged-{int(time.time())}-{secrets.token_hex(2)}{path.suffix}")
+        path.rename(aside)
+        log.warning("%s; the old one is %s.", sentence, aside.name)
 
     def _make_folder(self) -> None:
         atomic.make_folder(self._folder)
@@ -178,7 +193,7 @@ class DiskBook:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, sqlite3.Error, ValueError) as error:
             why = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
             log.warning("%s: %s", self._folder, why)
             raise StudioError(
@@ -187,16 +202,46 @@ class DiskBook:
 
 
 def _connected(path: Path) -> sqlite3.Connection:
+    """Open a book, and read all of it once, so that one that is damaged anywhere is found here."""
+    path.touch(mode=0o600)
     database = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False)
-    database.executescript(_TABLES)
+    try:
+        database.executescript(_TABLES)
+        if (found := database.execute("PRAGMA quick_check").fetchone()) != ("ok",):
+            raise ValueError(f"quick_check: {found}")
+        for kind in KINDS:
+            for (body,) in database.execute("SELECT body FROM records WHERE kind = ?", (kind.__name__,)):
+                _record(kind, body)
+        if database.execute(_NO_SPENDING).fetchone():
+            raise ValueError("what somebody spent is no number")
+    except BaseException:
+        database.close()
+        raise
     return database
 
 
+def _is_damage(error: Exception) -> bool:
+    """Whether a book that cannot be opened never can; a full disk, or another program that holds it, passes."""
+    return not isinstance(error, sqlite3.Error) or error.sqlite_errorcode & 0xFF in _DAMAGES
+
+
+def _is_key(path: Path) -> bool:
+    return path.is_file() and os.access(path, os.R_OK) and path.stat().st_size == KEY_BYTES
+
+
+@cache
+def _readers() -> Mapping[type[Record], TypeAdapter[Any]]:
+    return {kind: TypeAdapter(kind) for kind in KINDS}
+
+
 def _record(kind: type[R], body: str) -> R:
-    fields = json.loads(body)
-    if "quota" in fields:
-        fields["quota"] = Quota(**fields["quota"])
-    return kind(**fields)
+    """Return a record as it was put.
+
+    Raises:
+        ValueError, NotAllowed: it is none.
+    """
+    record: R = _readers()[kind].validate_json(body, strict=True)
+    return record
 
 
 def _parsed(line: str) -> dict[str, Any] | None:

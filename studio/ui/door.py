@@ -14,13 +14,15 @@ from studio.ui import asgi, signin
 from studio.ui.ending import until_ended
 from studio.ui.entrance import Entrance, cookie_of
 from studio.ui.hosts import Hosts
-from studio.ui.rooms import Rooms
-from studio.ui.routes import ENTER, LEAVE, MCP, STARTED
+from studio.ui.rooms import OtherPage, Rooms
+from studio.ui.routes import ENTER, LEAVE, MCP, SMALL, STARTED, WITH_PICTURES
 from studio.ui.who import KEY
 
 # Who a cookie or token belongs to is looked up again after this time, because another process may have revoked it.
 KNOWN_FOR = 1.0
 MOST_AT_ONCE = 64
+# Bodies are held in memory while they are looked at; this is four pictures of 20 MB.
+MOST_BYTES = 2 * WITH_PICTURES
 MOST_KNOWN = 10_000
 
 
@@ -32,7 +34,7 @@ class Door:
         self._closed = hosts.closed
         self._entrance = Entrance(access, cookie=hosts.cookie)
         self._known: dict[str, tuple[float, Person | None]] = {}
-        self._running: dict[asyncio.Event, Person] = {}
+        self._running: dict[asyncio.Event, tuple[Person, int]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changes = 0
         # Gradio calls this server once while it starts it, and shows nothing.
@@ -76,10 +78,10 @@ class Door:
             if person is None:
                 await self._turn_away(shown, scope, send)
                 return
-            with self._noted(person) as ended:
+            with self._noted(person, int(asgi.headers_of(scope).get("content-length", "0"))) as ended:
                 await self._serve(person, ended, scope, receive, send)
         except NotAllowed as error:
-            await asgi.tell(send, 403, str(error))
+            await asgi.tell(send, 409 if isinstance(error, OtherPage) else 403, str(error))
         except StudioError as error:
             await asgi.tell(send, 503, str(error))
 
@@ -122,11 +124,15 @@ class Door:
         await until_ended(ended, self._app, scope, receive, self._hearing(person, send))
 
     @contextmanager
-    def _noted(self, person: Person) -> Iterator[asyncio.Event]:
-        if person != OWNER and sum(each.id == person.id for each in self._running.values()) >= MOST_AT_ONCE:
+    def _noted(self, person: Person, size: int) -> Iterator[asyncio.Event]:
+        """Note a request whose body has `size` bytes for as long as it is answered."""
+        theirs = [length for other, length in self._running.values() if other.id == person.id]
+        if person != OWNER and len(theirs) >= MOST_AT_ONCE:
             raise NotAllowed(f"You have {MOST_AT_ONCE} requests under way, which is all you may; close some pages.")
+        if person != OWNER and sum(theirs) + size > (SMALL if person.role == "viewer" else MOST_BYTES):
+            raise NotAllowed("You are sending more than you may at once; send smaller pictures, one after the other.")
         ended = asyncio.Event()
-        self._running[ended] = person
+        self._running[ended] = person, size
         try:
             yield ended
         finally:
@@ -150,6 +156,6 @@ class Door:
 
     def _end(self, identity: str | None) -> None:
         self._known.clear()
-        for ended, person in self._running.items():
+        for ended, (person, _) in self._running.items():
             if person.id == identity or (identity is None and person != OWNER):
                 ended.set()

@@ -11,6 +11,7 @@ from studio.access import Access, Entry
 from studio.access.keys import LONGEST
 from studio.access.throttle import Throttle
 from studio.errors import NotSignedIn, StudioError
+from studio.people import Person
 from studio.ui import asgi
 
 # So many wrong answers may be held back at once; further ones are refused, so that guessing cannot fill the memory.
@@ -63,7 +64,7 @@ class Entrance:
 
     async def _try(self, secret: str, name: str, scope: Scope, send: Send) -> None:
         try:
-            entry = await asyncio.to_thread(self._access.enter, secret, name=name, address=_address(scope))
+            entry = await asyncio.to_thread(self._entered, secret, name, scope)
         except NotSignedIn as error:
             await self.note_wrong(scope, "wrong link")
             await asgi.tell(send, 403, str(error))
@@ -71,7 +72,19 @@ class Entrance:
             await asgi.tell(send, 503, str(error))
         else:
             self._throttle.passed(_address(scope))
-            await asgi.say(send, 200, {"name": entry.person.name, "role": entry.person.role}, set_cookie=self._of(entry, scope))
+            person, cookie = (entry, {}) if isinstance(entry, Person) else (entry.person, {"set_cookie": self._of(entry, scope)})
+            await asgi.say(send, 200, {"name": person.name, "role": person.role}, **cookie)
+
+    def _entered(self, secret: str, name: str, scope: Scope) -> Entry | Person:
+        """Let somebody in; who is in already, and would not gain by it, stays who they are."""
+        cookie = cookie_of(asgi.headers_of(scope), self.cookie)
+        person = self._access.by_cookie(cookie) if cookie else None
+        if person and not self._access.gives_more(secret, person):
+            return person
+        entry = self._access.enter(secret, name=name or (person.name if person else ""), address=_address(scope))
+        if person:
+            self._access.leave(cookie)
+        return entry
 
     def _of(self, entry: Entry, scope: Scope) -> str:
         return self._cookie(entry.cookie, scope, seconds=max(1, math.ceil(entry.until - self._access.now())))

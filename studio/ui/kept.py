@@ -49,6 +49,8 @@ def routes(gallery: Gallery) -> list[BaseRoute]:
             file, count = await asyncio.to_thread(zipped, gallery, person_of(request), keys, how=(kind, bare))
         except StudioError as error:
             return JSONResponse({"error": str(error)}, 503)
+        except OSError as error:
+            return JSONResponse({"error": f"The pictures cannot be packed: {error.strerror or error}; free some space."}, 503)
         if not count:
             file.close()
             return _missing()

@@ -1,6 +1,8 @@
 """The studio's own ASGI layers around gradio's application, in their order: guard, door, openapi and MCP, envelope."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from studio.ui.guard import Guard
 from studio.ui.hosts import Hosts
 from studio.ui.own_routes import OwnRoutes
 from studio.ui.rooms import Rooms
+from studio.ui.serve import MAX_THREADS
 
 
 class Layers:
@@ -30,6 +33,8 @@ class Layers:
     @asynccontextmanager
     async def around(self, app: Any) -> AsyncIterator[None]:
         """Stand around `app` for as long as it is served."""
+        # Maps take long, and each takes a thread; who is asking must be looked up all the same.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="studio"))
         async with AsyncExitStack() as stack:
             own = OwnRoutes(Envelope(app.middleware_stack), self._studio, mcp=self._mcp)
             inner: ASGIApp = await stack.enter_async_context(own.running())

@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from studio import metadata
 from studio.errors import StudioError
+from studio.jobs import Job
 from studio.service import Studio
 from studio.settings import VERSION
 from studio.ui.api import progress, submit
@@ -61,14 +62,10 @@ class McpServer:
             job, notes = await asyncio.to_thread(submit, self._studio, arguments, visitor=visitor, person=person)
             async for shown in progress(self._studio, job):
                 await self._report(shown)
-            result = job.result()
+            # Encoding takes a second for large pictures, and others are being answered meanwhile.
+            return await asyncio.to_thread(_answer, job, notes)
         except StudioError as error:
             return _failed(f"{error} {error.hint}".strip())
-        requests = [made.model_dump() for made in result.requests]
-        told = {"requests": requests, "notices": list(job.plan.notices), "notes": notes}
-        files = [metadata.encode(image, result.record(place)) for place, image in enumerate(result.images)]
-        pictures = [ImageContent(type="image", mimeType="image/png", data=base64.b64encode(file).decode()) for file in files]
-        return CallToolResult(content=[TextContent(type="text", text=json.dumps(told)), *pictures])
 
     async def _report(self, shown: dict[str, Any]) -> None:
         context = self._server.request_context
@@ -80,6 +77,20 @@ class McpServer:
                 message=shown["says"],
                 related_request_id=str(context.request_id),
             )
+
+
+def _answer(job: Job, notes: list[str]) -> CallToolResult:
+    """Return a finished job's requests and pictures.
+
+    Raises:
+        StudioError: the job failed or was stopped.
+    """
+    result = job.result()
+    requests = [made.model_dump() for made in result.requests]
+    told = {"requests": requests, "notices": list(job.plan.notices), "notes": notes}
+    files = [metadata.encode(image, result.record(place)) for place, image in enumerate(result.images)]
+    pictures = [ImageContent(type="image", mimeType="image/png", data=base64.b64encode(file).decode()) for file in files]
+    return CallToolResult(content=[TextContent(type="text", text=json.dumps(told)), *pictures])
 
 
 def _failed(sentence: str) -> CallToolResult:

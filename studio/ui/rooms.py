@@ -19,6 +19,10 @@ from studio.ui.who import may, role_needed
 _NOT_YOURS = "This is not yours."
 
 
+class OtherPage(NotAllowed):
+    """What asks is a page that somebody else opened: whoever sits there came in anew since, and has to load it again."""
+
+
 class Rooms:
     """Knows the page's functions and who may call them; `files` has a folder per person."""
 
@@ -52,9 +56,10 @@ class Rooms:
         """
         try:
             sent = json.loads(body)
+            understood = json.dumps(sent).encode()
         except (ValueError, RecursionError):
-            # What is behind says so with its own sentence.
-            return body
+            # What is behind says so with its own sentence, and must not understand what was not understood here.
+            return b""
         if not isinstance(sent, dict):
             return body
         if (session := sent.get("session_hash")) is not None:
@@ -63,7 +68,7 @@ class Rooms:
             self._event(person, event)
         if not may(person, self._role(path.rstrip("/"), sent)):
             raise NotAllowed("Only the owner of this studio may do that.")
-        return json.dumps(sent).encode()
+        return understood
 
     def note_event(self, person: Person, answer: bytes) -> None:
         """Remember whose event gradio has begun."""
@@ -82,7 +87,7 @@ class Rooms:
 
     def _session(self, person: Person, name: object) -> None:
         if not self._claims.claim("session", name, person.id):
-            raise NotAllowed(_NOT_YOURS)
+            raise OtherPage("This page was opened by somebody else; load it again.")
 
     def _event(self, person: Person, name: object) -> None:
         if not self._claims.owns("event", name, person.id):

@@ -34,7 +34,7 @@ _STAGE = """
     <div class="picture" data-part="picture">
       <div class="empty" data-part="empty">
         <b>Your picture forms here</b><span class="keys">Press Generate, or Ctrl+Enter anywhere on the page.</span>
-        <span class="no-keys">Press Generate.</span>
+        <span class="no-keys">Press Generate.</span><span class="looks-on">What the owner shows you appears here.</span>
       </div>
       <div class="final" data-part="final" hidden></div>
       <img class="preview" data-part="preview" alt="" hidden>
@@ -108,8 +108,10 @@ def server_functions(studio: Studio) -> list[Callable[..., Any]]:
         match asked:
             case [str(job_id), int(version), int(newest)] if job := seen(job_id, asker):
                 await _news(job, version)
-                # The owner may have ended the sharing meanwhile.
-                return await asyncio.to_thread(view, job, seen=newest, waiting=studio.waiting()) if seen(job_id, asker) else None
+                if not seen(job_id, asker):
+                    return None  # the owner has ended the sharing meanwhile
+                mine = person_of(asker).role != "viewer"
+                return await asyncio.to_thread(view, job, seen=newest, waiting=studio.waiting(), mine=mine)
         return None
 
     @open_to("viewer")

@@ -106,6 +106,7 @@ def preprocessors_page() -> str:
         "",
         "What turns a picture into the map that a ControlNet follows. Those without a download work offline. Weights are fetched from the",
         "model hub when a preprocessor is used first, into `preprocessors/` of the data folder; checkpoints are read as tensors only.",
+        "The licence is the one its makers give a network; the repository that gathers most of them states none of its own.",
     ]
     for kind in get_args(weights.KindName):
         lines += ["", f"## {kind}", "", "| name | | downloads | licence of the weights | settings |", "|---|---|---|---|---|"]

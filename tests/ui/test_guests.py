@@ -138,9 +138,10 @@ def test_sessions_events_and_files_are_whose_they_are(closed: Closed) -> None:
     page = Page(ann, "visitor-session-of-ann")
     page.call("stage", "mine", "visitor-session-of-ann")
     stolen = {"session_hash": "visitor-session-of-ann", "component_id": page.parts["stage"], "fn_name": "mine", "data": ""}
-    assert bob.post("/gradio_api/component_server", json=stolen).status_code == 403
-    assert bob.get("/gradio_api/queue/data?session_hash=visitor-session-of-ann").status_code == 403
-    assert bob.get("/gradio_api/heartbeat/visitor-session-of-ann").status_code == 403
+    # A page that meets 409 is loaded again: it was opened by whoever sat there before.
+    assert bob.post("/gradio_api/component_server", json=stolen).status_code == 409
+    assert bob.get("/gradio_api/queue/data?session_hash=visitor-session-of-ann").status_code == 409
+    assert bob.get("/gradio_api/heartbeat/visitor-session-of-ann").status_code == 409
 
 
 TRAVERSAL = [

@@ -1,8 +1,10 @@
 """The Model Context Protocol, as a client of its own library speaks it: one tool, behind the same door, with the same sentences."""
 
+import asyncio
 import base64
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,13 @@ from PIL import Image
 
 from studio import read_metadata
 from studio.access import Quota
+from studio.app import access
+from studio.engine.fake import FakeEngine, FakeRun, fake_parts
+from studio.plan import Plan
+from studio.service import Studio
+from studio.settings import Settings
 from tests.aside import awaited
-from tests.closed import Closed, closed_fake
+from tests.closed import Closed, closed_fake, closed_studio
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +66,50 @@ def test_a_picture_comes_with_its_request_and_progress(closed: Closed, tmp_path:
     assert read_metadata(tmp_path / "out.png").prompt == "a red sphere"
     assert Image.open(io.BytesIO(base64.b64decode(picture.data))).size == (256, 256)
     assert told and told == sorted(told)
+
+
+class Noting(Image.Image):
+    """A picture that notes of each time its pixels are taken whether an event loop waited for that."""
+
+    taken: list[bool]
+
+    def tobytes(self, *given: Any, **named: Any) -> bytes:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            self.taken.append(False)
+        else:
+            self.taken.append(True)
+        return super().tobytes(*given, **named)
+
+
+@dataclass
+class NotingRun(FakeRun):
+    taken: list[bool] = None  # type: ignore[assignment]
+
+    def finish(self) -> Iterator[Image.Image]:
+        for picture in super().finish():
+            picture.__class__ = Noting
+            picture.taken = self.taken  # type: ignore[attr-defined]
+            yield picture
+
+
+class NotingEngine(FakeEngine):
+    def __init__(self, taken: list[bool]) -> None:
+        super().__init__(step_seconds=0)
+        self._taken = taken
+
+    def start(self, plan: Plan, maps: Sequence[Image.Image] = ()) -> FakeRun:
+        return NotingRun(plan, 0, taken=self._taken)
+
+
+def test_nobody_waits_while_pictures_are_encoded(tmp_path: Path) -> None:
+    settings, taken = Settings(data_dir=tmp_path, engine="fake", mcp=True), list[bool]()
+    parts = replace(fake_parts(), access=access(settings))
+    with closed_studio(Studio(lambda: NotingEngine(taken), parts), settings) as closed:
+        _, (answer,), _ = talk(closed, {"steps": 2, "batch_size": 2})
+    assert not answer.isError and len(answer.content) == 3
+    assert taken and not any(taken)
 
 
 def test_bad_input_and_a_spent_quota_are_one_sentence(closed: Closed) -> None:

@@ -3,20 +3,25 @@
 When a new gradio closes a hole, the first half fails and says so.
 """
 
+import json
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import httpx
 import pytest
-from gradio import tunneling
+from gradio import processing_utils, tunneling
 from PIL import Image
 
 from studio.errors import StudioError
+from studio.settings import Settings
 from studio.ui.page import build
-from studio.ui.serve import free_port
+from studio.ui.serve import free_port, serve
 from studio.ui.share import checked_program
 from tests.closed import Closed, closed_fake
 from tests.served import first_port
@@ -141,6 +146,102 @@ def test_files_are_fetched_from_anywhere(bare: str, http: httpx.Client) -> None:
     ):
         for route in ("file=", "proxy="):
             assert http.get(f"/gradio_api/{route}{address}").status_code == 403, address
+
+
+@pytest.fixture
+def outside(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, list[str]]]:
+    """A server on loopback that gradio takes for a public one: its address, and the paths that it was asked for."""
+    asked: list[str] = []
+
+    class Listener(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"fetched")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    monkeypatch.setattr(processing_utils, "PUBLIC_HOSTNAME_WHITELIST", ["127.0.0.1"])
+    with ThreadingHTTPServer(("127.0.0.1", 0), Listener) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+
+
+def files_at(address: str) -> dict[str, Any]:
+    """Ways of naming a file of that address, as gradio looks for them at any depth."""
+    marked = {"path": f"{address}/PLACE", "meta": {"_type": "gradio.FileData"}}
+    proxied = {"path": "x", "url": f"{address}/PLACE", "meta": {"_type": "gradio.FileData"}, "is_stream": False, "more": 1}
+    return {
+        "plain": marked,
+        "with-url": marked | proxied | {"path": marked["path"]},
+        "deep": [{"a": [[{"b": marked}]]}],
+        "no-dict": {"path": "x", "meta": 5},
+    }
+
+
+def bodies(client: httpx.Client, value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every way in which data reaches gradio: the route and the body."""
+    config = client.get("/config").json()
+    press = next(each for each in config["dependencies"] if each["api_name"] == "on_generate")
+    data = [value] + [None] * (len(press["inputs"]) - 1)
+    generate = next(each["id"] for each in config["dependencies"] if each["api_name"] == "generate")
+    widget = next(part["id"] for part in config["components"] if part["props"].get("elem_id") == "stage")
+    yield "run/predict", {"fn_index": press["id"], "data": data, "session_hash": "probe-fetch"}
+    yield "run/predict", {"fn_index": press["id"], "data": [data], "session_hash": "probe-fetch", "batched": True}
+    yield "queue/join", {"fn_index": press["id"], "data": data, "session_hash": "probe-fetch"}
+    yield "queue/join", {"fn_index": generate, "data": [value], "session_hash": "probe-fetch", "event_data": value}
+    for route in ("call/generate", "call/generate/", "run/on_generate", "api/on_generate"):
+        yield route, {"data": [value]}
+    yield "call/v2/generate", {"request": value}
+    for route in ("component_server", "component_server/"):
+        yield route, {"component_id": widget, "fn_name": "mine", "data": value, "session_hash": "probe-fetch"}
+
+
+def send(client: httpx.Client, route: str, body: Any) -> httpx.Response:
+    """Send a body, spelt so that a search for words in it finds none, and wait for what comes of it."""
+    text = json.dumps(body).replace("meta", "m\\u0065ta").replace("FileData", "F\\u0069leData")
+    answer = client.post(f"/gradio_api/{route}", content=text, headers={"content-type": "application/json"}, timeout=60)
+    if answer.status_code == 200 and "event_id" in (told := answer.json() if route != "run/predict" else {}):
+        follow = f"/gradio_api/call/generate/{told['event_id']}" if "call" in route else "/gradio_api/queue/data?session_hash=probe-fetch"
+        with client.stream("GET", follow, timeout=60) as stream:
+            next((line for line in stream.iter_lines() if "process_completed" in line or "event: " in line), "")
+    return answer
+
+
+def test_a_body_makes_the_server_fetch_any_address(bare: str, guarded: Closed, outside: tuple[str, list[str]]) -> None:
+    address, asked = outside
+    with httpx.Client(base_url=bare) as plain:
+        for number, (route, body) in enumerate(bodies(plain, files_at(f"{address}/bare")["deep"])):
+            del asked[:]
+            send(plain, route, json.loads(json.dumps(body).replace("PLACE", str(number))))
+            if route in ("run/predict", "queue/join") and not body.get("batched"):
+                assert asked, route
+    del asked[:]
+    for role in ("viewer", "maker", "owner"):
+        with guarded.http(guarded.owner() if role == "owner" else guarded.guest(role)) as http:
+            for kind, value in files_at(f"{address}/ours").items():
+                for number, (route, body) in enumerate(bodies(http, value)):
+                    body = json.loads(json.dumps(body).replace("PLACE", f"{role}-{number}").replace("probe-fetch", f"probe-fetch-{role}"))
+                    answer = send(http, route, body)
+                    assert answer.status_code in (403, 422), (role, kind, route)
+                    assert answer.status_code == 403 or answer.json()["error"].endswith("."), (role, kind, route)
+    assert asked == []
+
+
+def test_an_open_page_fetches_nothing_either(guarded: Closed, outside: tuple[str, list[str]]) -> None:
+    address, asked = outside
+    server = serve(guarded.studio, Settings(data_dir=guarded.data_dir), port=first_port() + 400)
+    try:
+        with httpx.Client(base_url=server.address) as http:
+            for value in files_at(f"{address}/open").values():
+                for route, body in bodies(http, value):
+                    assert send(http, route, body).status_code in (403, 422), route
+    finally:
+        server.close()
+    assert asked == []
 
 
 def test_uploads_are_taken_from_strangers(bare: str, http: httpx.Client) -> None:

@@ -40,6 +40,11 @@ def test_a_picture_made_here_is_exact_and_bit_identical(visitor: Page, page: Ser
     assert page.studio.jobs_of(VISITOR_A)[-1].plan.request.seed == 11
 
 
+def test_a_picture_that_names_no_setting_is_not_called_exact(visitor: Page) -> None:
+    report = visitor.call("recall", "recall", ["a.png", address(png(invokeai_metadata={"generation_mode": "txt2img"}))])
+    assert (report["dialect"], report["lines"], report["summary"]) == ("InvokeAI", [], "The picture names its program, but no settings.")
+
+
 def verified(visitor: Page, content: bytes) -> Any:
     key = visitor.call("recall", "verify", ["a.png", address(content)])["check"]
     while not (answer := visitor.call("recall", "verified", key)).get("done", True):

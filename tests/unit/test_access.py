@@ -1,10 +1,13 @@
 """Invitations, sessions, tokens, quotas and the book they are kept in; time is the tests' own."""
 
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +17,15 @@ from studio.access import Access, Quota
 from studio.access.keys import Seal, digest
 from studio.access.rules import HOUR, check_quota
 from studio.access.throttle import ADDRESSES, BUSY, FREE, LONGEST, PAUSE, Throttle
-from studio.engine.fake import FakeInventory
+from studio.app import lasting
+from studio.engine.fake import FakeEngine, FakeInventory, FakeTokens
 from studio.errors import NotAllowed, NotSignedIn, QueueFull, QuotaSpent, StudioError
 from studio.people import OWNER, Person
 from studio.plan import Plan, resolve
 from studio.request import GenerationRequest
+from studio.service import Studio
+from studio.settings import Settings
+from studio.storage import access as disk
 from studio.storage.access import DiskBook
 
 
@@ -130,6 +137,20 @@ def test_cut_off_ends_sessions_and_tells_who(access: Access) -> None:
     assert not access.withdraw("nobody")
 
 
+def test_who_is_shown_out_hears_it_even_where_the_log_has_no_room(access: Access, tmp_path: Path) -> None:
+    told: list[str | None] = []
+    access.listen(told.append)
+    person = access.enter(access.invite("maker")[1]).person
+    log = tmp_path / "access" / "log.jsonl"
+    log.unlink()
+    log.mkdir()
+    with pytest.raises(StudioError, match="cannot be read or written"):
+        access.withdraw(person.id)
+    with pytest.raises(StudioError, match="cannot be read or written"):
+        access.drop_everyone()
+    assert told == [person.id, None]
+
+
 def test_dropping_everyone_leaves_the_owner_who_did_it(access: Access) -> None:
     _, secret = access.invite("maker", uses=5)
     _, token = access.make_token("owner", name="program")
@@ -222,6 +243,18 @@ def test_the_queue_and_the_role_bound_a_guest(access: Access) -> None:
         access.admit(Person("guest-unknown", "maker"), plan(), waiting=0)
 
 
+def test_who_was_shown_out_meanwhile_is_charged_nothing_and_refused(access: Access, clock: Clock) -> None:
+    person = access.enter(access.invite("maker")[1]).person
+    access.withdraw(person.id)
+    program, _ = access.make_token("maker", name="program", hours=1)
+    clock.now += HOUR
+    for gone in (person, Person(program.id, "maker")):
+        assert not access.is_in(gone.id)
+        with pytest.raises(NotSignedIn, match="has ended"):
+            access.admit(gone, plan(), waiting=0)
+        assert access.spent(gone.id) == 0
+
+
 def test_no_secret_is_kept_and_files_are_for_this_user_only(access: Access, tmp_path: Path) -> None:
     _, invitation = access.invite("maker", name="Ann")
     _, token = access.make_token("maker", name="program")
@@ -265,13 +298,116 @@ def test_another_process_revokes_a_token(access: Access, tmp_path: Path) -> None
     assert access.by_token(secret) is None
 
 
-def test_a_damaged_book_is_set_aside(tmp_path: Path) -> None:
+def cut(book: Path) -> None:
+    book.write_bytes(book.read_bytes()[: book.stat().st_size // 2 + 100])
+
+
+def overwrite(book: Path) -> None:
+    content = bytearray(book.read_bytes())
+    content[4096:] = b"x" * (len(content) - 4096)
+    book.write_bytes(content)
+
+
+def replace_by_folder(book: Path) -> None:
+    book.unlink()
+    book.mkdir()
+
+
+def forge(sql: str) -> Callable[[Path], None]:
+    def change(book: Path) -> None:
+        with closing(sqlite3.connect(book, isolation_level=None)) as database:
+            database.executescript(sql)
+
+    return change
+
+
+DAMAGES = {
+    "no database": lambda book: book.write_bytes(b"this is no database" * 1000),
+    "cut": cut,
+    "overwritten": overwrite,
+    "a folder": replace_by_folder,
+    "other tables": forge("DROP TABLE records; CREATE TABLE records (name TEXT)"),
+    "no JSON": forge("UPDATE records SET body = '{torn'"),
+    "nothing": forge("UPDATE records SET body = NULL"),
+    "a list": forge("UPDATE records SET body = '[1]'"),
+    "a field is missing": forge("UPDATE records SET body = '{}' WHERE kind = 'Session'"),
+    "wrong types": forge("""UPDATE records SET body = json_set(body, '$.until', 'for ever')"""),
+    "no role": forge("""UPDATE records SET body = json_set(body, '$.role', 'king') WHERE kind = 'Guest'"""),
+    "a quota out of bounds": forge("""UPDATE records SET body = json_set(body, '$.quota.per_hour', -1) WHERE kind = 'Guest'"""),
+    "a spending is a word": forge("INSERT INTO spendings VALUES ('guest', 'now', 'much')"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_book_is_set_aside_and_nobody_comes_in_but_the_owner(
+    tmp_path: Path, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
     folder = tmp_path / "access"
-    folder.mkdir()
-    (folder / "book.sqlite").write_bytes(b"this is no database" * 1000)
+    before = Access(DiskBook(folder))
+    _, link = before.invite("maker", uses=9)
+    _, token = before.make_token("owner", name="program")
+    guest, owner = before.enter(link), before.enter(before.owner_secret)
+    damage(folder / "book.sqlite")
     access = Access(DiskBook(folder))
+    assert not access.is_in(guest.person.id)
+    assert [access.by_cookie(guest.cookie), access.by_cookie(owner.cookie), access.by_token(token)] == [None] * 3
+    assert not (access.guests() or access.invitations() or access.tokens())
+    with pytest.raises(NotSignedIn):
+        access.enter(link)
+    (said,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    (aside,) = folder.glob("*damaged*")
+    assert said == f"The list of guests and tokens was damaged and is begun anew, so invite them again; the old one is {aside.name}."
+    assert access.by_cookie(access.enter(access.owner_secret).cookie) == OWNER
     assert access.enter(access.invite("maker")[1]).person.role == "maker"
-    assert [path.name[:13] for path in folder.glob("*damaged*")] == ["book.damaged-"]
+    # The next studio finds nothing wrong with the new one.
+    assert len(Access(DiskBook(folder)).guests()) == 1 and len(list(folder.glob("*damaged*"))) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"short", None], ids=["empty", "short", "a folder"])
+def test_a_damaged_key_is_made_anew(tmp_path: Path, content: bytes | None) -> None:
+    folder = tmp_path / "access"
+    cookie = (before := Access(DiskBook(folder))).enter(before.owner_secret).cookie
+    (folder / "key").unlink()
+    if content is None:
+        (folder / "key").mkdir()
+    else:
+        (folder / "key").write_bytes(content)
+    access = Access(DiskBook(folder))
+    assert access.by_cookie(cookie) is None
+    assert access.by_cookie(access.enter(access.owner_secret).cookie) == OWNER
+    assert (folder / "key").stat().st_size == 64
+
+
+def test_a_book_that_another_program_holds_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "access"
+    Access(DiskBook(folder)).invite("maker")
+    monkeypatch.setattr(disk, "WAIT_SECONDS", 0.1)
+    with closing(sqlite3.connect(folder / "book.sqlite", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StudioError, match="database is locked"):
+            Access(DiskBook(folder)).invitations()
+        other.execute("ROLLBACK")
+    assert len(Access(DiskBook(folder)).invitations()) == 1 and not list(folder.glob("*damaged*"))
+
+
+@pytest.mark.parametrize("damage", [DAMAGES["no JSON"], DAMAGES["a folder"], None], ids=["no JSON", "a folder", "the folder is a file"])
+def test_a_guests_job_that_was_left_does_not_keep_the_studio_from_starting(tmp_path: Path, damage: Callable[[Path], None] | None) -> None:
+    def studio() -> Studio:
+        settings = Settings(data_dir=tmp_path, engine="fake")
+        return Studio(FakeEngine, lasting(FakeInventory(), FakeTokens(), settings))
+
+    first = studio()
+    assert first.access
+    person = first.access.enter(first.access.invite("maker")[1]).person
+    job = first.submit(GenerationRequest(prompt="theirs", steps=2), person=person, lasting=True)
+    if damage:
+        damage(tmp_path / "access" / "book.sqlite")
+    else:
+        (tmp_path / "access").rename(tmp_path / "elsewhere")
+        (tmp_path / "access").write_text("in the way")
+    second = studio()
+    second.resume()
+    assert second.job(job.id) is None
 
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:

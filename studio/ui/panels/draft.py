@@ -38,7 +38,7 @@ def server_functions(drafts: Drafts) -> list[Callable[..., Any]]:
     async def draft_load(device: Any, asker: gr.Request) -> dict[str, Any]:
         return await asyncio.to_thread(answered, lambda: loaded(drafts, person_of(asker), device))
 
-    @open_to("viewer")
+    @open_to("maker")
     async def draft_save(asked: Any, asker: gr.Request) -> dict[str, Any]:
         return await asyncio.to_thread(answered, lambda: saved(drafts, person_of(asker), asked))
 
