@@ -121,9 +121,13 @@ def main() -> None:
     sheet = commands.add_parser("sheet", help="draw a grid of samples")
     sheet.add_argument("--out", type=Path, required=True)
     sheet.add_argument("--count", type=int, default=24)
+    sheet.add_argument("--members", choices=("base", "controlnets", "loras"), default="base")
     chosen = parser.parse_args()
     import torch
 
+    from studio.heap import keep_freed
+
+    keep_freed()
     torch.set_num_threads(chosen.threads)
     match chosen.command:
         case "train":
@@ -143,7 +147,7 @@ def main() -> None:
         case _:
             from .evaluate.sheet import write_sheet
 
-            write_sheet(chosen.out, chosen.count)
+            write_sheet(chosen.out, chosen.members, chosen.count)
 
 
 if __name__ == "__main__":

@@ -38,13 +38,13 @@ def test_any_text_is_accepted(pipeline: Any) -> None:
 def test_latents_are_standardised(pipeline: Any) -> None:
     assert pipeline.vae.config.scaling_factor == 1.0
     assert pipeline.vae_scale_factor == 16
-    assert pipeline.unet.config.in_channels == pipeline.vae.config.latent_channels == 12
+    assert pipeline.unet.config.in_channels == pipeline.vae.config.latent_channels == 32
 
 
 def test_preview_decoder_reads_the_same_latents() -> None:
     tiny: Any = AutoencoderTiny.from_pretrained(BASE / "preview_decoder", local_files_only=True)
     with torch.no_grad():
-        assert tiny.decode(torch.zeros(1, 12, 16, 16)).sample.shape == (1, 3, 64, 64)
+        assert tiny.decode(torch.zeros(1, 32, 16, 16)).sample.shape == (1, 3, 64, 64)
 
 
 def test_no_file_is_large() -> None:

@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from ..export import BASE
+from ..export import BASE, CONTROLNETS
 from ..models import PIXELS, new_controlnet, new_unet
 from ..tokens import load_tokenizer
 from ..world.captions import Writer
 from ..world.maps import Map, canny, draw_pose, hide, joints, nearness, sketch, survey, vary_depth
 from ..world.scene import Scene
+from .inherit import inherit
 from .loop import Pace, learn
 from .noise import blur
 from .scenes import identities, pictures, render_all, scene_of
@@ -43,7 +44,7 @@ Draw = Callable[[Path, str, int, np.random.Generator], Map]
 
 @dataclass(frozen=True)
 class Examples:
-    """A batch: `clean` latents float32 (N, 12, 16, 16), `texts`, and `maps` in 0..1, bfloat16 (N, 3, 256, 256) channels last."""
+    """A batch: `clean` latents float32 (N, 32, 16, 16), `texts`, and `maps` in 0..1, bfloat16 (N, 3, 256, 256) channels last."""
 
     clean: Tensor
     texts: list[str]
@@ -141,6 +142,7 @@ def train_control(run: Path, kind: str, minutes: float) -> ControlNetModel:
     torch.manual_seed(11)
     unet = trained_unet(run)
     control = new_controlnet(unet)
+    inherit(control, CONTROLNETS / kind)
     twin, source, read = Twin(control), Source(run, kind), load_reader(run)
     unet.requires_grad_(False).to(torch.bfloat16, memory_format=torch.channels_last).set_attn_processor(AttnProcessor())
     painter: Any = torch.compile(unet)
@@ -154,6 +156,6 @@ def train_control(run: Path, kind: str, minutes: float) -> ControlNetModel:
         return noisy.loss(painter(noisy.latents, noisy.times, states, **residuals, return_dict=False)[0])
 
     name = f"control-{kind}"
-    control.load_state_dict(learn(twin, loss_of, Pace(minutes, 5e-4, warm=0.03, average=0.995), run, name))
+    control.load_state_dict(learn(twin, loss_of, Pace(minutes, 1e-3, warm=0.03, average=0.99), run, name))
     control.save_pretrained(run / name)
     return control

@@ -1,7 +1,8 @@
-"""Stage `decoder`: the autoencoder's decoder alone goes on learning, on whole pictures from cached latents; the latents stay what they are.
+"""Stage `decoder`: the autoencoder's decoder alone goes on learning, on whole pictures from cached latents; the latents stay what they are,
+so the U-Net and all that is trained on it may learn at the same time.
 
-Noise on the latents makes it forgiving of the U-Net's small errors; whole pictures cure the frames that crops leave at borders;
-a critic asks for sharp edges.
+A little noise on the latents makes it forgiving of the U-Net's small errors; whole pictures cure the frames that crops leave at borders.
+A critic that asks for sharp edges was tried and left bright rims.
 """
 
 from __future__ import annotations
@@ -12,18 +13,18 @@ from typing import cast
 import numpy as np
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .critic import Critic
+from ..world.styles import STYLES
 from .loop import Pace, learn
+from .lora import restyled_latents
 from .scenes import identities, pictures
 from .twin import Twin
-from .vae import OBJECT_WEIGHT, picture_loss
+from .vae import OBJECT_WEIGHT, STYLED_EVERY, picture_loss
 
 BATCH = 2
-ROUGH = 0.25
-# The critic first learns what it judges; then its word counts this much beside the distances (about 0.1 in all, once it has learned).
-CRITIC_STARTS, CRITIC_WEIGHT = 600, 0.02
+ROUGH = 0.15
 
 
 class Decoding(nn.Module):
@@ -34,30 +35,49 @@ class Decoding(nn.Module):
         self.decoder, self.after = vae.decoder, vae.post_quant_conv
 
     def forward(self, code: Tensor) -> Tensor:
-        """Latents (N, 12, h, w) to pictures (N, 3, 16 h, 16 w) in -1..1."""
+        """Latents (N, 32, h, w) to pictures (N, 3, 16 h, 16 w) in -1..1."""
         return cast("Tensor", self.decoder(cast("nn.Module", self.after)(code)))
+
+
+class Pairs:
+    """Draws latents with the pictures they stand for, one in STYLED_EVERY in a style of the LoRAs."""
+
+    def __init__(self, run: Path) -> None:
+        self._latents = np.load(run / "latents-train.npy", mmap_mode="r")
+        self._count = int((run / "latents-train.done").read_text())
+        self._styled = {name: restyled_latents(run, style) for name, style in STYLES.items()}
+        self._pictures, self._ids = pictures(run, "train"), identities(run, "train")
+
+    def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Latents (N, 32, 16, 16), pictures (N, 3, 256, 256) in -1..1 and their weight maps (N, 1, 256, 256)."""
+        codes, drawn, weights = zip(*(self._one(rng) for _ in range(BATCH)), strict=True)
+        wanted = torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2).float() / 127.5 - 1
+        return torch.stack(codes), wanted, torch.from_numpy(np.stack(weights))[:, None]
+
+    def _one(self, rng: np.random.Generator) -> tuple[Tensor, NDArray[np.uint8], NDArray[np.float32]]:
+        if rng.integers(STYLED_EVERY) == 0:
+            name = str(rng.choice(list(STYLES)))
+            row = int(rng.integers(len(self._styled[name])))
+            ids, code = np.asarray(self._ids[row]), self._styled[name][row]
+            drawn = STYLES[name].restyle(np.asarray(self._pictures[row]), ids)
+        else:
+            row = int(rng.integers(self._count))
+            ids, code, drawn = np.asarray(self._ids[row]), torch.from_numpy(self._latents[row]).float(), np.asarray(self._pictures[row])
+        return code, drawn, 1 + np.float32(OBJECT_WEIGHT) * (ids >= 2)
 
 
 def train_decoder(run: Path, minutes: float) -> AutoencoderKL:
     """Train decoder and post_quant_conv, write them back into `<run>/vae`."""
     vae = cast("AutoencoderKL", AutoencoderKL.from_pretrained(run / "vae")).to(memory_format=torch.channels_last)
-    latents = np.load(run / "latents-train.npy", mmap_mode="r")
-    count = int((run / "latents-train.done").read_text())
     parts = Decoding(vae)
-    twin, critic = Twin(parts), Critic(run / "critic.pt")
+    twin, source = Twin(parts), Pairs(run)
 
     def loss_of(step: int) -> Tensor:
-        rng = np.random.default_rng(6_000_000 + step)
         torch.manual_seed(step)
-        rows = np.sort(rng.integers(count, size=BATCH))
-        code = torch.from_numpy(latents[rows]).float()
+        code, wanted, weight = source.batch(np.random.default_rng(6_000_000 + step))
         code = code + ROUGH * torch.rand(BATCH, 1, 1, 1) * torch.randn_like(code)
-        wanted = torch.from_numpy(pictures(run, "train")[rows]).permute(0, 3, 1, 2).float() / 127.5 - 1
-        weight = 1 + OBJECT_WEIGHT * torch.from_numpy(identities(run, "train")[rows] >= 2)[:, None].float()
         found = twin.network(code.to(torch.bfloat16, memory_format=torch.channels_last)).float()
-        loss = picture_loss(found, wanted, weight)
-        critic.learn(wanted, found)
-        return loss if step < CRITIC_STARTS else loss + CRITIC_WEIGHT * critic.complaint(found)
+        return picture_loss(found, wanted, weight)
 
     parts.load_state_dict(learn(twin, loss_of, Pace(minutes, 6e-4, average=0.995), run, "decoder"))
     vae.save_pretrained(run / "vae")

@@ -43,13 +43,13 @@ class Painter(nn.Module):
         self.unet.set_attn_processor(processor)
 
     def forward(self, noisy: Tensor, times: Tensor, ids: Tensor) -> Tensor:
-        """Velocity (N, 12, 16, 16) of noisy latents under token ids (N, 77)."""
+        """Velocity (N, 32, 16, 16) of noisy latents under token ids (N, 77)."""
         states = self.text_encoder(ids).last_hidden_state
         return self.unet(noisy, times, states, return_dict=False)[0]
 
 
 def restyled_latents(run: Path, style: Style, count: int = EXAMPLES) -> Tensor:
-    """Latents of the first training pictures in a style, float32 (N, 12, 16, 16); made once and kept in `<run>/latents-<style>.npy`."""
+    """Latents of the first training pictures in a style, float32 (N, 32, 16, 16); made once and kept in `<run>/latents-<style>.npy`."""
     path = run / f"latents-{style.name}.npy"
     if not path.exists():
         vae = cast("AutoencoderKL", AutoencoderKL.from_pretrained(run / "vae")).eval().to(memory_format=torch.channels_last)
@@ -83,7 +83,7 @@ def train_lora(run: Path, name: str, minutes: float) -> dict[str, Tensor]:
     adapt(painter.unet, UNET_LAYERS)
     if name in WITH_TEXT:
         adapt(painter.text_encoder, TEXT_LAYERS)
-    twin = Twin(painter)
+    twin = Twin(painter, compiled=False)
 
     def loss_of(step: int) -> Tensor:
         rng = np.random.default_rng(10_000_000 + step)

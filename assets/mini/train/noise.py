@@ -14,7 +14,7 @@ GAMMA, FLOOR = 5.0, 0.5
 
 @dataclass(frozen=True)
 class Noisy:
-    """`latents` bfloat16 (N, 12, 16, 16) at `times` int64 (N,); `wanted` is the velocity, float32, `weight` (N,) how much each counts."""
+    """`latents` bfloat16 (N, 32, 16, 16) at `times` int64 (N,); `wanted` is the velocity, float32, `weight` (N,) how much each counts."""
 
     latents: Tensor
     times: Tensor
@@ -22,7 +22,7 @@ class Noisy:
     weight: Tensor
 
     def loss(self, found: Tensor) -> Tensor:
-        """Weighted mean square distance of the found velocity (N, 12, 16, 16)."""
+        """Weighted mean square distance of the found velocity (N, 32, 16, 16)."""
         return ((found.float() - self.wanted).square().mean((1, 2, 3)) * self.weight).mean()
 
 
@@ -33,7 +33,7 @@ def noise_levels() -> tuple[Tensor, Tensor]:
 
 
 def blur(clean: Tensor) -> Noisy:
-    """Mix clean latents, float32 (N, 12, 16, 16), with noise at times spread evenly over the schedule, from torch's global generator.
+    """Mix clean latents, float32 (N, 32, 16, 16), with noise at times spread evenly over the schedule, from torch's global generator.
 
     Places and colours are settled at high noise, where minimum-SNR weights would be next to nothing: hence their floor.
     """

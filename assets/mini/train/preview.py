@@ -12,7 +12,9 @@ from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
 from torch import Tensor
 from torch.nn import functional
 
+from ..export import BASE
 from ..models import new_preview_decoder
+from .inherit import inherit
 from .loop import Pace, learn
 from .scenes import pictures
 
@@ -29,6 +31,7 @@ def train_preview(run: Path, minutes: float) -> AutoencoderTiny:
     """Train on cached latents towards the renderings, which the autoencoder's output is close to. Writes `<run>/preview_decoder`."""
     torch.manual_seed(4)
     tiny = new_preview_decoder()
+    inherit(tiny, BASE / "preview_decoder")
     latents = np.load(run / "latents-train.npy", mmap_mode="r")
     count = int((run / "latents-train.done").read_text())
 
@@ -46,7 +49,7 @@ def train_preview(run: Path, minutes: float) -> AutoencoderTiny:
 
 
 def preview_quality(vae: AutoencoderKL, tiny: AutoencoderTiny, latents: Tensor) -> float:
-    """PSNR in dB of the tiny decoder against the autoencoder's output averaged down to the same size, for latents (N, 12, 16, 16)."""
+    """PSNR in dB of the tiny decoder against the autoencoder's output averaged down to the same size, for latents (N, 32, 16, 16)."""
     with torch.no_grad():
         gaps = [
             (cast("Tensor", tiny.decode(code).sample).clamp(-1, 1) - small(vae.decode(code).sample.clamp(-1, 1))).square().mean()

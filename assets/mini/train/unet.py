@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from ..export import BASE
 from ..models import CHANNELS, LATENT, new_unet
 from ..tokens import load_tokenizer
 from ..world.captions import Writer
 from ..world.scene import FIGURE, Scene
+from .inherit import inherit
 from .loop import Pace, learn
 from .noise import blur
 from .scenes import COUNTS, pictures, scene_of
@@ -27,12 +29,14 @@ BATCH = 64
 EMPTY = 0.1
 CHUNK = 100
 FULL = 0.75
+# The latents may still be encoded while the U-Net learns.
+LOOK_EVERY = 200
 # Single objects are learned long before pairs and figures, and `left of` and `right of` before the other relations.
 MIX = {"single": 0.15, "sides": 0.2, "pair": 0.5, "figure": 0.15}
 
 
 def encode_latents(run: Path, limit: int = 22_000, part: str = "train") -> None:
-    """Write `<run>/latents-<part>.npy`, float16 (N, 12, 16, 16): the means of the autoencoder's posterior. Resumes by chunk;
+    """Write `<run>/latents-<part>.npy`, float16 (N, 32, 16, 16): the means of the autoencoder's posterior. Resumes by chunk;
     the U-Net may already train on what is there."""
     vae = cast("AutoencoderKL", AutoencoderKL.from_pretrained(run / "vae")).eval().to(memory_format=torch.channels_last)
     path, marker, count = run / f"latents-{part}.npy", run / f"latents-{part}.done", COUNTS[part]
@@ -69,17 +73,25 @@ def _kind(scene: Scene) -> str:
     return "figure" if scene.things[0].shape == FIGURE else "single"
 
 
+def _encoded(run: Path) -> int:
+    return int((run / "latents-train.done").read_text())
+
+
 def train_unet(run: Path, minutes: float) -> UNet2DConditionModel:
     """Train with v-prediction; writes `<run>/unet`."""
     torch.manual_seed(3)
     unet = new_unet()
+    inherit(unet, BASE / "unet")
     twin = Twin(unet)
     tokenizer = cast("CLIPTokenizer", load_tokenizer(run / "tokenizer"))
     encoder = cast("CLIPTextModel", CLIPTextModel.from_pretrained(run / "text_encoder", dtype=torch.bfloat16)).eval()
     latents = np.load(run / "latents-train.npy", mmap_mode="r")
-    odds = shares(int((run / "latents-train.done").read_text()))
+    odds = shares(_encoded(run))
 
     def loss_of(step: int) -> Tensor:
+        nonlocal odds
+        if step % LOOK_EVERY == 0 and _encoded(run) > len(odds):
+            odds = shares(_encoded(run))
         rng = np.random.default_rng(5_000_000 + step)
         torch.manual_seed(step)
         indexes = np.sort(rng.choice(len(odds), BATCH, p=odds))

@@ -15,7 +15,10 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..export import BASE
 from ..models import CHANNELS, LATENT, PIXELS, new_vae
+from ..world.styles import STYLES
+from .inherit import inherit
 from .loop import Pace, learn
 from .scenes import identities, pictures, rendered
 from .twin import Twin
@@ -23,6 +26,8 @@ from .twin import Twin
 CROP, BATCH = 128, 8
 # Every so many steps as many pixels of whole pictures, which teach it where a picture truly ends.
 WHOLE_EVERY, WHOLE_BATCH = 4, 2
+# One crop in so many is in one of the LoRAs' styles, whose lines and blocks plain renderings do not have.
+STYLED_EVERY = 16
 OBJECT_WEIGHT = 3.0
 NOISE = 0.1
 PULL = 1e-5
@@ -36,13 +41,16 @@ def crop_batch(run: Path, part: str, seed: int, *, count: int = BATCH, side: int
     for row, index in enumerate(rng.integers(rendered(run, part), size=count)):
         mask = np.asarray(ids[index]) >= 2
         top, left = _corner(mask, side, rng)
-        crop = drawn[index, top : top + side, left : left + side]
+        picture = drawn[index]
+        if rng.integers(STYLED_EVERY) == 0:
+            picture = STYLES[rng.choice(list(STYLES))].restyle(np.asarray(picture), np.asarray(ids[index]))
+        crop = picture[top : top + side, left : left + side]
         flip = rng.random() < 0.5
         crops[row] = crop[:, ::-1] if flip else crop
         part_mask = mask[top : top + side, left : left + side]
         weights[row] = 1 + OBJECT_WEIGHT * (part_mask[:, ::-1] if flip else part_mask)
-    picture = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 127.5 - 1
-    return picture.contiguous(memory_format=torch.channels_last), torch.from_numpy(weights)[:, None]
+    batch = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return batch.contiguous(memory_format=torch.channels_last), torch.from_numpy(weights)[:, None]
 
 
 def _corner(mask: NDArray[np.bool_], side: int, rng: np.random.Generator) -> tuple[int, int]:
@@ -85,7 +93,7 @@ class RoundTrip(nn.Module):
         self.quant_conv, self.post_quant_conv = cast("nn.Module", vae.quant_conv), cast("nn.Module", vae.post_quant_conv)
 
     def forward(self, picture: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Pictures (N, 3, h, w) in -1..1 to the same pictures, drawn from noisy latents, and the latents' means (N, 12, h / 16, w / 16)."""
+        """Pictures (N, 3, h, w) in -1..1 to the same pictures, drawn from noisy latents, and the latents' means (N, 32, h / 16, w / 16)."""
         mean = self.quant_conv(self.encoder(picture)).chunk(2, dim=1)[0]
         return self.decoder(self.post_quant_conv(mean + NOISE * noise)), mean
 
@@ -94,6 +102,7 @@ def train_vae(run: Path, minutes: float) -> AutoencoderKL:
     """Train, average, standardise; writes `<run>/vae` in diffusers' layout."""
     torch.manual_seed(1)
     vae = new_vae().to(memory_format=torch.channels_last)
+    inherit(vae, BASE / "vae")
     twin = Twin(RoundTrip(vae))
 
     def loss_of(step: int) -> Tensor:
