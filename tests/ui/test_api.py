@@ -56,7 +56,7 @@ BAD = [
     ({"batch_size": 10_000}, "batch_size must be a whole number from 1 to 8, not 10000."),
     ({"seed": 2**64 + 1}, "seed must be a whole number from -1 to 4294967295, not 18446744073709551617."),
     ({"prompt": ["a"]}, "prompt must be a text of at most 10,000 characters, not a list."),
-    ({"prompt": {"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}}}, "A request holds no files"),
+    ({"prompt": {"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}}}, "Neither files nor addresses are taken here"),
     ({"stepps": 3}, "'stepps' is no field of a request; did you mean steps?"),
     ({"model": "../../etc"}, "model: '../../etc' is not here; choose one of: Fake."),
     ([1, 2], "The request must be one JSON object"),
