@@ -27,7 +27,7 @@ CROP, BATCH = 128, 8
 # Every so many steps as many pixels of whole pictures, which teach it where a picture truly ends.
 WHOLE_EVERY, WHOLE_BATCH = 4, 2
 # One crop in so many is in one of the LoRAs' styles, whose lines and blocks plain renderings do not have.
-STYLED_EVERY = 16
+STYLED_EVERY = 8
 OBJECT_WEIGHT = 3.0
 NOISE = 0.1
 PULL = 1e-5
