@@ -30,7 +30,7 @@ class PreviewPump:
         self._closed = False
         self._job_id = ""
         self._spent = self._shown_at = 0.0
-        # The least of a few: the first frame also pays for what later ones find ready.
+        # The least of a few, which are drawn in any case: the first frame also pays for what later ones find ready.
         self._costs: deque[float] = deque(maxlen=5)
 
     def frame(self, job_id: str, index: int, *, seconds: float, draw: Draw) -> Callable[[], Preview | None]:
@@ -55,7 +55,7 @@ class PreviewPump:
         if job_id != self._job_id:
             self._job_id, self._spent, self._shown_at = job_id, 0.0, -1.0
             self._costs.clear()
-        if len(self._costs) > 1 and seconds - self._shown_at < min(self._costs) / self._budget:
+        if len(self._costs) == self._costs.maxlen and seconds - self._shown_at < min(self._costs) / self._budget:
             return None
         self._shown_at = seconds
         began = time.thread_time()
