@@ -128,7 +128,8 @@ class Worker:
                 return Cancelled(job_id=job.id, index=run.index)
             images.append(next(decoded))
         seconds = time.perf_counter() - began
-        agreements = tuple(tuple(self._agreement(image, *unit) for unit in zip(maps, job.plan.controls, strict=True)) for image in images)
+        units = list(zip(maps, job.plan.controls, strict=True))
+        agreements = tuple(tuple(self._agreement(job, image, *unit) for unit in units) for image in images)
         return Finished(
             job_id=job.id,
             images=tuple(images),
@@ -154,8 +155,13 @@ class Worker:
             job.emit(Annotated(job_id=job.id, unit=unit, map=maps[-1]))
         return maps
 
-    def _agreement(self, image: Image.Image, control: Image.Image, planned: PlannedControl) -> Agreement:
-        """Measure how a picture follows a map; whatever goes wrong there, the picture is finished and handed over."""
+    def _agreement(self, job: Job, image: Image.Image, control: Image.Image, planned: PlannedControl) -> Agreement:
+        """Measure how a picture follows a map; whatever goes wrong there, the picture is finished and handed over.
+
+        A job stopped by now has its pictures, so only what is left to measure is left out.
+        """
+        if self._must_end(job):
+            return Agreement(MEASURES[planned.use.kind], None, "", "Not measured: the run was stopped.")
         try:
             return self._annotator.measure(image, control, planned.use)
         except Exception as error:  # noqa: BLE001  (logged by `failure`; a score is not worth a picture)

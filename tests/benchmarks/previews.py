@@ -16,7 +16,8 @@ from studio.plan import Plan
 from studio.ports import Engine, Run
 from studio.service import Studio
 from tests.benchmarks.pairs import compare, conclude
-from tests.benchmarks.studios import Passing, arguments, open_on, request
+from tests.benchmarks.studios import arguments, open_on, request
+from tests.passing import Passing
 
 
 @dataclass

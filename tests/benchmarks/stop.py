@@ -14,7 +14,8 @@ from studio.events import Cancelled, Step
 from studio.jobs import Job
 from studio.plan import Plan
 from studio.ports import Engine, Run
-from tests.benchmarks.studios import Passing, arguments, open_on, request
+from tests.benchmarks.studios import arguments, open_on, request
+from tests.passing import Passing
 
 SLACK = 0.05
 """Seconds that Stop may take beyond a step."""

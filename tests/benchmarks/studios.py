@@ -2,21 +2,19 @@
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 
 from studio import heap
 from studio.engine.diffusers_engine import DiffusersEngine
 from studio.engine.fake import fake_parts
 from studio.engine.tokens import FolderTokens
 from studio.inventory import Inventory, ModelCard
-from studio.plan import Plan
-from studio.ports import Engine, EngineFacts, Progress, Run
+from studio.ports import Engine
 from studio.request import GenerationRequest
 from studio.service import Studio
 from studio.settings import EMBEDDED_MODELS, Settings
@@ -35,34 +33,6 @@ class OneModel:
 
     def read(self) -> Inventory:
         return Inventory((self.card,))
-
-
-@dataclass
-class Passing:
-    """Passes everything on to an engine."""
-
-    engine: Engine
-
-    def load(self, model: ModelCard, progress: Progress) -> None:
-        self.engine.load(model, progress)
-
-    def prepare(self, plan: Plan, progress: Progress) -> None:
-        self.engine.prepare(plan, progress)
-
-    def start(self, plan: Plan, maps: Sequence[Image.Image] = ()) -> Run:
-        return self.engine.start(plan, maps)
-
-    def rest(self) -> None:
-        self.engine.rest()
-
-    def describe(self) -> str:
-        return self.engine.describe()
-
-    def facts(self) -> EngineFacts:
-        return self.engine.facts()
-
-    def close(self) -> None:
-        self.engine.close()
 
 
 def arguments(description: str, **extra: Any) -> argparse.Namespace:

@@ -38,7 +38,7 @@ Open = Callable[..., Visit]
 @pytest.fixture(scope="session")
 def browser(browser_path: str) -> Iterator[Browser]:
     # A machine may be busy with something else; only a test that fails waits as long.
-    expect.set_options(timeout=30_000)
+    expect.set_options(timeout=90_000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=QUIET)
         yield browser

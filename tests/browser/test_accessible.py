@@ -62,7 +62,7 @@ def states(page: Page) -> Iterator[str]:
     yield "start"
     page.fill("#steps", "2")
     page.click("#generate")
-    page.wait_for_selector('[data-phase="done"]', timeout=60_000)
+    page.wait_for_selector('[data-phase="done"]')
     page.wait_for_selector(".tile")
     yield "a picture"
     page.fill("#steps", "999")
@@ -108,7 +108,7 @@ def test_tab_goes_as_one_reads_and_shows_where_it_is(kept_page: Served, visit: O
     page = visit(kept_page.address).page
     page.fill("#steps", "2")
     page.click("#generate")
-    page.wait_for_selector('[data-phase="done"]', timeout=60_000)
+    page.wait_for_selector('[data-phase="done"]')
     page.evaluate("document.activeElement.blur(); document.querySelector('h1').tabIndex = -1; document.querySelector('h1').focus()")
     steps: list[dict[str, Any]] = []
     while len(steps) < 150:
@@ -152,7 +152,7 @@ def made(page: Page) -> bytes:
     if not page.locator(".tile").count():
         page.fill("#steps", "2")
         page.click("#generate")
-        page.wait_for_selector(".tile", timeout=60_000)
+        page.wait_for_selector(".tile")
         page.focus("#recall-choose")
     return page.request.get(f"{page.url}kept/{page.locator('.tile').first.get_attribute('data-id')}.png").body()
 

@@ -177,7 +177,7 @@ def test_a_restart_finds_draft_queue_and_running_job_again(tmp_path: Path, visit
         ready(page)
         expect(page.locator("#prompt")).to_have_value("not yet asked for")
         expect(page.locator("#steps")).to_have_value("2")
-        expect(page.locator(FINAL)).to_have_attribute("alt", "was waiting, seed 5", timeout=60_000)
+        expect(page.locator(FINAL)).to_have_attribute("alt", "was waiting, seed 5")
         expect(page.locator(".tile")).to_have_count(2)
         expect(page.locator(".tile .open").nth(1)).to_have_attribute("aria-label", "Show: was running, seed 5")
 
@@ -190,9 +190,9 @@ def test_a_dropped_network_finds_the_running_job_again(slow_page: Served, visit:
     page.click("#generate")
     page.wait_for_selector("[data-part=preview]:not([hidden])")
     visited.context.set_offline(True)
-    expect(page.locator("#stage [data-part=error]")).to_contain_text("The studio does not answer; trying again.", timeout=20_000)
+    expect(page.locator("#stage [data-part=error]")).to_contain_text("The studio does not answer; trying again.")
     visited.context.set_offline(False)
-    expect(page.locator(FINAL)).to_have_attribute("alt", re.compile("over a bad line"), timeout=60_000)
+    expect(page.locator(FINAL)).to_have_attribute("alt", re.compile("over a bad line"))
     expect(page.locator("#stage [data-part=error]")).to_be_hidden()
 
 

@@ -62,7 +62,7 @@ def generate(page: Page, prompt: str) -> None:
 
 
 def finished(page: Page) -> None:
-    page.wait_for_selector('[data-phase="done"]', timeout=120_000)
+    page.wait_for_selector('[data-phase="done"]')
     page.wait_for_selector(FINAL)
 
 
@@ -106,7 +106,7 @@ def test_a_picture_forms_live_with_the_embedded_model(tmp_path: Path, visit: Ope
     settings = Settings(data_dir=tmp_path)
     with served(app.build(settings), settings) as page:
         visited = visit(page.address)
-        visited.page.wait_for_selector('header[data-model="ready"]', timeout=120_000)
+        visited.page.wait_for_selector('header[data-model="ready"]')
         watch_a_picture_form(visited, "a large red sphere on grass during the day")
 
 
@@ -231,7 +231,7 @@ def test_generate_while_one_runs_adds_to_the_queue(slow_page: Served, visit: Ope
     page.wait_for_selector('[data-phase="running"]')
     generate(page, "second")
     expect(page.locator("[data-part=right]")).to_contain_text("1 more of yours waiting")
-    expect(page.locator(FINAL)).to_have_attribute("alt", re.compile("second"), timeout=60_000)
+    expect(page.locator(FINAL)).to_have_attribute("alt", re.compile("second"))
     expect(page.locator(".tile").nth(1).locator(".open")).to_have_attribute("aria-label", re.compile("first"))
 
 

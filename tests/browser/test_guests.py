@@ -26,6 +26,7 @@ def enter(browser: Browser) -> Iterator[Enter]:
     def open_link(link: str, *, width: int = 1440, theme: str = "dark") -> Page:
         scheme = "light" if theme == "light" else "dark"
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+        context.set_default_timeout(120_000)
         contexts.append(context)
         page = context.new_page()
         page.goto(link)
@@ -82,7 +83,7 @@ def test_invited_joined_generated_cut_off(closed: Closed, enter: Enter) -> None:
     mine.get_by_role("button", name="Cut off Ann the guest").click()
     expect(mine.locator(".guests [data-part=guests]")).to_contain_text("Nobody")
     # The guest's page notices by itself, and the run has ended.
-    expect(guest.get_by_role("heading", name="Your invitation has ended")).to_be_visible(timeout=15_000)
+    expect(guest.get_by_role("heading", name="Your invitation has ended")).to_be_visible()
     assert all(job.state().terminal for job in closed.studio._jobs.values())
     mine.locator(".guests [data-part=log-section] summary").click()
     expect(mine.locator(".guests [data-part=log]")).to_contain_text("cut off (Ann the guest)")
@@ -131,15 +132,15 @@ def test_who_looks_on_sees_what_the_owner_shares(closed: Closed, enter: Enter) -
     mine.fill("#seed", "11")
     mine.click("#generate")
     mine.wait_for_selector('[data-phase="done"]')
-    viewer.wait_for_selector('[data-phase="done"] [data-part=final] img', timeout=20_000)
+    viewer.wait_for_selector('[data-phase="done"] [data-part=final] img')
     tools = viewer.locator(".stage .tools button:visible")
     assert tools.all_inner_texts() == ["Download"]
     # While a further one is made the finished one does not come back, and neither the queue nor Stop is theirs.
-    mine.fill("#steps", "90")
+    mine.fill("#steps", "150")
     mine.fill("#seed", "12")
-    mine.click("#generate")
-    mine.click("#generate")
-    viewer.wait_for_selector('[data-phase="running"] [data-part=preview]:not([hidden])', timeout=20_000)
+    for _ in range(5):  # there is something running until the end, on a slow machine too
+        mine.click("#generate")
+    viewer.wait_for_selector('[data-phase="running"] [data-part=preview]:not([hidden])')
     viewer.evaluate(
         """() => {
           const final = document.querySelector("#stage [data-part=final]");
@@ -154,7 +155,7 @@ def test_who_looks_on_sees_what_the_owner_shares(closed: Closed, enter: Enter) -
     with viewer.expect_response(lambda answer: '"mine"' in (answer.request.post_data or "")):
         pass
     expect(viewer.locator('.stage[data-phase="running"]')).to_be_visible()
-    # A slow machine may have finished the second one by now.
+    # A slow machine may have finished another one by now.
     assert not [alt for alt in viewer.evaluate("window.came") if alt.endswith("seed 11")]
     assert "yours" not in viewer.inner_text("body") and viewer.locator("#stage [data-part=error]").is_hidden()
     shares(mine, False)
@@ -162,7 +163,8 @@ def test_who_looks_on_sees_what_the_owner_shares(closed: Closed, enter: Enter) -
     with viewer.expect_response(lambda answer: '"mine"' in (answer.request.post_data or "")):
         pass
     expect(viewer.locator("#stage [data-part=error]")).to_be_visible()
-    mine.keyboard.press("Escape")
+    for job in list(closed.studio._jobs.values()):
+        closed.studio.stop(job)
     assert refused == []
 
 
@@ -173,7 +175,7 @@ def test_a_link_as_a_maker_is_taken_by_who_looks_on_in_every_tab(closed: Closed,
     other.wait_for_selector(':root[data-role="maker"]')
     expect(other.get_by_role("button", name="Flo")).to_be_visible()
     # The first tab is refused what it asks for from now on, so it loads itself again.
-    viewer.wait_for_selector(':root[data-role="maker"]', timeout=20_000)
+    viewer.wait_for_selector(':root[data-role="maker"]')
     expect(viewer.locator("#generate")).to_be_enabled()
 
 
@@ -197,6 +199,6 @@ def test_dropping_everyone_takes_two_clicks(closed: Closed, enter: Enter) -> Non
     mine.get_by_role("button", name="Drop everyone").click()
     mine.get_by_role("button", name="Press again to drop everyone").click()
     expect(mine.locator(".guests [data-part=guests]")).to_contain_text("Nobody")
-    expect(guest.get_by_role("heading", name="Your invitation has ended")).to_be_visible(timeout=15_000)
+    expect(guest.get_by_role("heading", name="Your invitation has ended")).to_be_visible()
     mine.reload()
     ready(mine)

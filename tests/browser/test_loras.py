@@ -144,7 +144,7 @@ def test_a_real_models_picture_follows_the_slider(tmp_path: Path, visit: Open) -
     settings = Settings(data_dir=tmp_path, embedded_models=(("Tiny", model),), embedded_loras=(), device="cpu", precision="float32")
     with served(build(settings), settings) as real:
         page = visit(real.address).page
-        page.wait_for_selector('header[data-model="ready"]', timeout=120_000)
+        page.wait_for_selector('header[data-model="ready"]')
         expect(page.locator(".offer", has_text="xl")).to_contain_text("xl was made for Stable Diffusion XL")
         page.fill("#seed", "7")
         page.fill("#steps", "3")

@@ -78,7 +78,7 @@ def test_a_picture_of_ours_comes_back_whole_and_is_verified(slow_page: Served, v
     expect(page.locator("[data-part=summary]")).to_have_text("All settings are exact.")
     expect(mark(page, "Model")).to_have_text("exact")
     page.click("[data-part=verify]")
-    expect(page.locator("[data-part=outcome-text]")).to_contain_text("Bit-identical", timeout=30_000)
+    expect(page.locator("[data-part=outcome-text]")).to_contain_text("Bit-identical")
     page.click("[data-part=restore]")
     expect(sheet).to_have_count(0)
     values = {"prompt": "a blue cube on snow", "steps": "4", "seed": "77"}

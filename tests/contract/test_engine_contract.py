@@ -17,20 +17,20 @@ from studio.events import Cancelled, Event, Failed, Finished, Loading, Preview, 
 from studio.inventory import Inventory, ModelCard
 from studio.jobs import Job
 from studio.plan import Plan
-from studio.ports import Engine, EngineFacts, Progress, Run
+from studio.ports import Run
 from studio.request import GenerationRequest
 from studio.service import Studio
 from studio.settings import Settings
+from tests.passing import Passing
 
 WAIT = 30.0
 FIELDS = {"prompt": "a red cat", "seed": 5, "steps": 6, "scheduler": "Euler a"}
 
 
 @dataclass
-class Watched:
-    """Passes everything on to an engine, counts decodes, and can hold a run before a step or after a decode, or break it."""
+class Watched(Passing):
+    """Counts decodes, and can hold a run before a step or after a decode, or break it."""
 
-    engine: Engine
     decodes: int = 0
     drawn: int = 0
     breaks_at: int | None = None
@@ -39,26 +39,8 @@ class Watched:
     held: threading.Event = field(default_factory=threading.Event)
     resume: threading.Event = field(default_factory=threading.Event)
 
-    def load(self, model: ModelCard, progress: Progress) -> None:
-        self.engine.load(model, progress)
-
-    def prepare(self, plan: Plan, progress: Progress) -> None:
-        self.engine.prepare(plan, progress)
-
     def start(self, plan: Plan, maps: Sequence[Image.Image] = ()) -> "WatchedRun":
         return WatchedRun(self, self.engine.start(plan, maps))
-
-    def rest(self) -> None:
-        self.engine.rest()
-
-    def describe(self) -> str:
-        return self.engine.describe()
-
-    def facts(self) -> EngineFacts:
-        return self.engine.facts()
-
-    def close(self) -> None:
-        self.engine.close()
 
 
 @dataclass

@@ -15,7 +15,8 @@ from assets.mini.evaluate.control import agreement, edge_f1, overlap
 from assets.mini.evaluate.sampling import Settings, draw, load_control_pipeline, load_pipeline
 from assets.mini.export import ALPHA, CONTROLNETS, KOHYA, LORAS, export, lora_facts, write_lora
 from assets.mini.models import new_controlnet
-from assets.mini.train.adapters import TEXT_LAYERS, UNET_LAYERS, adapt, kohya_keys, pairs, peft_keys
+from assets.mini.train.adapters import MEMBERS, TEXT_LAYERS, UNET_LAYERS, adapt, kohya_keys, pairs, peft_keys, take_over
+from assets.mini.train.lora import Painter
 from assets.mini.world.maps import draw_pose, joints
 from assets.mini.world.scene import sample_posed
 from assets.mini.world.styles import STYLES
@@ -70,6 +71,21 @@ def test_both_key_formats_load_whole(name: str, pipeline: Any, additions: dict[s
         assert np.array_equal(draw(pipeline, PROMPT, [1], SHORT), plain)
     finally:
         pipeline.unload_lora_weights()
+
+
+@pytest.mark.parametrize("name", ["ink", "clay"])
+def test_training_takes_over_what_a_file_holds(name: str, pipeline: Any, additions: dict[str, torch.Tensor]) -> None:
+    import copy
+
+    keys = kohya_keys(additions, ALPHA) if name in KOHYA else peft_keys(additions)
+    fresh = Painter(copy.deepcopy(pipeline.unet), copy.deepcopy(pipeline.text_encoder))
+    adapt(fresh.unet, UNET_LAYERS)
+    adapt(fresh.text_encoder, TEXT_LAYERS)
+    assert take_over(fresh, keys) == sum(len(list(pairs(additions, member))) for member in MEMBERS)
+    state = fresh.state_dict()
+    assert all(torch.allclose(state[key], value, rtol=2e-3, atol=1e-5) for key, value in additions.items())
+    # What has other shapes, as after a change of the rank, begins anew.
+    assert take_over(fresh, {key: value[:, :1] if value.ndim > 1 else value for key, value in keys.items()}) == 0
 
 
 def test_a_skeleton_is_drawn_as_controlnet_aux_draws_it() -> None:

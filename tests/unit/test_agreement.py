@@ -13,6 +13,7 @@ from studio.control import agreement
 from studio.control.annotator import ControlAnnotator
 from studio.engine.fake import FakeAnnotator, FakeEngine, fake_parts
 from studio.events import Agreement, Finished
+from studio.jobs import Job
 from studio.ports import Annotator
 from studio.request import ControlUse, GenerationRequest
 from studio.service import Studio
@@ -122,3 +123,19 @@ def test_every_picture_has_a_score_per_unit_and_failing_ones_cost_no_picture(ann
     assert [[each.measure for each in row] for row in finished.agreements] == [["edges", "edges"]] * 2
     failing = isinstance(annotator, Failing)
     assert all((each.value is None) == failing and each.note.endswith(".") for row in finished.agreements for each in row)
+
+
+def test_stop_while_agreement_is_measured_keeps_the_picture_and_leaves_out_the_rest() -> None:
+    jobs: list[Job] = []
+
+    class Slow(FakeAnnotator):
+        def measure(self, picture: Image.Image, control: Image.Image, use: ControlUse) -> Agreement:
+            jobs[0].stop()
+            return Agreement("edges", 1.0, "follows closely", "")
+
+    uses = (ControlUse(kind="sketch", image="a", preprocessor="canny"), ControlUse(kind="sketch", image="a"))
+    with Studio(lambda: FakeEngine(step_seconds=0.01), replace(fake_parts(), annotator=Slow())).open() as studio:
+        jobs.append(studio.submit(GenerationRequest(steps=10, controls=uses), images={"a": Image.fromarray(drawn())}))
+        finished = jobs[0].wait(60)
+    assert isinstance(finished, Finished) and len(finished.images) == 1
+    assert [(each.value, each.note) for each in finished.agreements[0]] == [(1.0, ""), (None, "Not measured: the run was stopped.")]

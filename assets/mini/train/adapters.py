@@ -12,6 +12,7 @@ UNET_LAYERS = (
     "to_q", "to_k", "to_v", "to_out.0", "net.0.proj", "net.2", "proj_in", "proj_out", "conv1", "conv2", "conv_shortcut",
 )  # fmt: skip
 TEXT_LAYERS = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
+MEMBERS = ("unet", "text_encoder")
 DOWN, UP = ".lora_down.weight", ".lora_up.weight"
 
 
@@ -53,12 +54,18 @@ def pairs(state: dict[str, Tensor], member: str) -> Iterator[tuple[str, Tensor, 
             yield path.removeprefix(f"{member}."), down, state[path + UP]
 
 
+def kohya_name(member: str, path: str) -> str:
+    """kohya's name of a layer, to which ".lora_down.weight" and the like are added."""
+    prefix = {"unet": "lora_unet_", "text_encoder": "lora_te_text_model_"}[member]
+    return prefix + path.removeprefix("text_model.").replace(".", "_")
+
+
 def kohya_keys(state: dict[str, Tensor], alpha: float) -> dict[str, Tensor]:
     """kohya's names, with an alpha beside each pair (readers scale by alpha over rank, so `up` is written larger); float16."""
     named: dict[str, Tensor] = {}
-    for member, prefix in (("unet", "lora_unet_"), ("text_encoder", "lora_te_text_model_")):
+    for member in MEMBERS:
         for path, down, up in pairs(state, member):
-            name = prefix + path.removeprefix("text_model.").replace(".", "_")
+            name = kohya_name(member, path)
             named[name + DOWN] = down.half().contiguous()
             named[name + UP] = (up * (down.shape[0] / alpha)).half().contiguous()
             named[name + ".alpha"] = torch.tensor(alpha, dtype=torch.float16)
@@ -68,8 +75,28 @@ def kohya_keys(state: dict[str, Tensor], alpha: float) -> dict[str, Tensor]:
 def peft_keys(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """diffusers' names; no alpha, which means alpha = rank; float16."""
     named: dict[str, Tensor] = {}
-    for member in ("unet", "text_encoder"):
+    for member in MEMBERS:
         for path, down, up in pairs(state, member):
             named[f"{member}.{path}.lora_A.weight"] = down.half().contiguous()
             named[f"{member}.{path}.lora_B.weight"] = up.half().contiguous()
     return named
+
+
+def take_over(module: nn.Module, keys: dict[str, Tensor]) -> int:
+    """Give the additions in `module` the values of a file's keys, either kind, where the shapes agree; how many layers did."""
+    taken = 0
+    for place, part in module.named_modules():
+        if not isinstance(part, Low):
+            continue
+        member, _, path = place.partition(".")
+        kohya, peft = kohya_name(member, path), f"{member}.{path}"
+        down = keys.get(kohya + DOWN, keys.get(f"{peft}.lora_A.weight"))
+        up = keys.get(kohya + UP, keys.get(f"{peft}.lora_B.weight"))
+        if down is None or up is None or (down.shape, up.shape) != (part.lora_down.weight.shape, part.lora_up.weight.shape):
+            continue
+        scale = float(keys[kohya + ".alpha"]) / down.shape[0] if kohya + ".alpha" in keys else 1.0
+        with torch.no_grad():
+            part.lora_down.weight.copy_(down)
+            part.lora_up.weight.copy_(up * scale)
+        taken += 1
+    return taken

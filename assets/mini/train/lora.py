@@ -10,13 +10,15 @@ import torch
 from diffusers.models.attention_processor import AttentionProcessor
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from ..export import LORAS
 from ..tokens import load_tokenizer
 from ..world.captions import Writer
 from ..world.styles import STYLES, Style
-from .adapters import TEXT_LAYERS, UNET_LAYERS, adapt
+from .adapters import TEXT_LAYERS, UNET_LAYERS, adapt, take_over
 from .control import trained_unet
 from .loop import Pace, learn
 from .noise import blur
@@ -83,6 +85,9 @@ def train_lora(run: Path, name: str, minutes: float) -> dict[str, Tensor]:
     adapt(painter.unet, UNET_LAYERS)
     if name in WITH_TEXT:
         adapt(painter.text_encoder, TEXT_LAYERS)
+    committed = LORAS / f"{name}.safetensors"
+    if committed.exists():
+        print(f"{name}: {take_over(painter, load_file(committed))} layers are the committed ones")
     twin = Twin(painter, compiled=False)
 
     def loss_of(step: int) -> Tensor:
