@@ -1,6 +1,6 @@
 """A studio that is closed to strangers, served over the fake engine: how tests sign in, and what they sign in with."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -56,11 +56,13 @@ class Closed:
 
 
 @contextmanager
-def closed_fake(data_dir: Path, *, step_seconds: float = 0.01, mcp: bool = False) -> Iterator[Closed]:
+def closed_fake(
+    data_dir: Path, *, step_seconds: float = 0.01, mcp: bool = False, engine: Callable[..., FakeEngine] = FakeEngine
+) -> Iterator[Closed]:
     """Serve a closed studio on a free port of this machine."""
     settings = Settings(data_dir=data_dir, engine="fake", mcp=mcp)
     parts = replace(fake_parts(), annotator=ControlAnnotator(settings.weights_dir), access=access(settings))
-    with closed_studio(Studio(lambda: FakeEngine(step_seconds=step_seconds), parts), settings) as closed:
+    with closed_studio(Studio(lambda: engine(step_seconds=step_seconds), parts), settings) as closed:
         yield closed
 
 

@@ -102,8 +102,8 @@ def train_base(stage: str, run: Path, minutes: float) -> None:
             train_preview(run, minutes)
 
 
-def main() -> None:
-    """Read the command line and do it."""
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m assets.mini", description=__doc__)
     parser.add_argument("--run", type=Path, default=DEFAULT_RUN, help="folder for renderings and checkpoints")
     parser.add_argument("--threads", type=int, default=2)
@@ -112,7 +112,7 @@ def main() -> None:
     trainer.add_argument("stage", choices=STAGES)
     trainer.add_argument("--minutes", type=float, default=None)
     exporter = commands.add_parser("export", help="write trained members into assets/mini")
-    exporter.add_argument("members", nargs="*", default=list(MEMBERS), help="or `controlnets`, `loras`; without: all of the base")
+    exporter.add_argument("members", nargs="*", default=["base"], help="`base` or parts of it, `controlnets`, `loras`; without: `base`")
     measurer = commands.add_parser("evaluate", help="print the table of measures")
     measurer.add_argument("--count", type=int, default=300)
     measurer.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
@@ -123,6 +123,15 @@ def main() -> None:
     sheet.add_argument("--count", type=int, default=24)
     sheet.add_argument("--members", choices=("base", "controlnets", "loras"), default="base")
     chosen = parser.parse_args()
+    known = ("base", *MEMBERS, "controlnets", "loras")
+    if chosen.command == "export" and (unknown := set(chosen.members) - set(known)):
+        parser.error(f"there is no member {', '.join(sorted(unknown))}; choose from {', '.join(known)}")
+    return chosen
+
+
+def main() -> None:
+    """Do what the command line says."""
+    chosen = arguments()
     import torch
 
     from studio.heap import keep_freed
@@ -135,7 +144,7 @@ def main() -> None:
         case "export":
             from .export import export_trained
 
-            export_trained(chosen.run, chosen.members)
+            export_trained(chosen.run, [each for name in chosen.members for each in (MEMBERS if name == "base" else [name])])
         case "evaluate":
             from .evaluate.table import measure
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from studio.errors import BrokenModel
 from studio.inventory import ModelCard
+from studio.stamps import Stamp, stamp
 
 # A safetensors header holds one short entry per tensor; a longer one is damage, not a model.
 MAX_HEADER_BYTES = 100_000_000
@@ -45,13 +46,9 @@ class Folder:
     weights: Mapping[str, Weights]
 
 
-Stamp = tuple[tuple[str, int, int], ...]
-
-
-def stamp(folder: Path) -> Stamp:
-    """Return what changes when a model or ControlNet is written anew: name, time in nanoseconds and size of each file that is read."""
-    files = [file for pattern in STAMPED for file in sorted(folder.glob(pattern))]
-    return tuple((str(file), found.st_mtime_ns, found.st_size) for file in files for found in (file.stat(),))
+def stamp_of(folder: Path) -> Stamp:
+    """Return the stamp of a model's or ControlNet's files that are read."""
+    return stamp(file for pattern in STAMPED for file in sorted(folder.glob(pattern)))
 
 
 def inspect(card: ModelCard) -> Folder:

@@ -7,12 +7,13 @@ from typing import Any
 import torch
 from diffusers import ControlNetModel, T2IAdapter
 
-from studio.engine.checks import Stamp, inspect_weights, stamp
+from studio.engine.checks import inspect_weights, stamp_of
 from studio.engine.devices import memory_explained, release
 from studio.engine.loader import Model, quiet, read_module
 from studio.errors import BrokenModel, OutOfMemory, StudioError
 from studio.inventory import ControlNetCard, UnetShape
 from studio.ports import Progress
+from studio.stamps import Stamp
 
 STEM = "diffusion_pytorch_model"
 KEPT = 8
@@ -66,7 +67,7 @@ class Resident:
             OutOfMemory: the device has no room, even without the others.
         """
         wanted = list(dict.fromkeys(cards))
-        self._free([card for card in wanted if card in self._nets and self._nets[card].stamp != stamp(card.path)])
+        self._free([card for card in wanted if card in self._nets and self._nets[card].stamp != stamp_of(card.path)])
         for i, card in enumerate(wanted):
             if card not in self._nets:
                 progress(i / len(wanted), f"reading the ControlNet {card.name}")
@@ -125,7 +126,7 @@ def read_net(card: ControlNetCard, model: Model) -> Net:
         BrokenModel: a file is missing, truncated, pickled or does not fit its config or the model; the sentence names it.
         OutOfMemory: the device has no room.
     """
-    found = stamp(card.path)
+    found = stamp_of(card.path)
     weights = inspect_weights(card.name, card.path, stem=STEM)
     if card.architecture == "t2i_adapter":
         _check_blocks(card, model)

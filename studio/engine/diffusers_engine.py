@@ -7,7 +7,7 @@ import torch
 import transformers
 from PIL import Image
 
-from studio.engine.checks import Stamp, stamp
+from studio.engine.checks import stamp_of
 from studio.engine.controls import Resident
 from studio.engine.devices import choose_device, exact_label, label, memory_explained, release
 from studio.engine.loader import LoadOptions, Model, load_model
@@ -18,6 +18,7 @@ from studio.inventory import ModelCard
 from studio.plan import Plan
 from studio.ports import EngineFacts, Progress
 from studio.settings import Settings
+from studio.stamps import Stamp
 
 
 class DiffusersEngine:
@@ -44,7 +45,7 @@ class DiffusersEngine:
         Raises:
             StudioError: the sentence names the file that is missing, truncated or unsafe, or says what ran out.
         """
-        found = stamp(model.path)
+        found = stamp_of(model.path)
         if self._model is not None and self._model.card == model and self._stamp == found:
             return
         self._model = None

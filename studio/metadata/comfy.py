@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from studio.metadata import wording
-from studio.metadata.comfy_graph import MAX_NODES, Found, Graph, inputs_of, kind_of, number_at, text_at, upstream, walk, words
+from studio.metadata.comfy_graph import Found, Graph, inputs_of, kind_of, number_at, text_at, upstream, walk, words
 from studio.metadata.json_text import objects
 from studio.metadata.reading import Draft, Reading, Wanted, number, stem
 from studio.metadata.samplers import from_k
@@ -37,7 +37,7 @@ def recognised(text: str) -> bool:
 
 def read(text: str) -> Reading:
     """Read a graph."""
-    graph = {key: node for key, node in list(objects(text).items())[:MAX_NODES] if isinstance(node, dict)}
+    graph = Graph(objects(text))
     draft = Draft()
     if not (samplers := _samplers(graph)):
         draft.remark("graph", "missing", "no sampler that is known here stands in it")
@@ -55,6 +55,8 @@ def read(text: str) -> Reading:
         _start(draft, graph, inputs)
     if len(samplers) > 1:
         draft.remark("samplers", "approximated", "only the first of them is taken over", len(samplers))
+    if graph.left < 0:
+        draft.remark("graph", "missing", "so much in it leads to so much that not all could be followed")
     _others(draft, graph)
     draft.noise("ComfyUI")
     return draft.reading("ComfyUI")
@@ -62,7 +64,7 @@ def read(text: str) -> Reading:
 
 def _samplers(graph: Graph) -> list[Mapping[str, Any]]:
     """Return the samplers, first those that start from noise."""
-    found = [node for node in graph.values() if "Sampler" in str(node.get("class_type")) and "latent_image" in inputs_of(node)]
+    found = [node for node in graph.nodes.values() if "Sampler" in str(node.get("class_type")) and "latent_image" in inputs_of(node)]
     return sorted(found, key=lambda node: not _whole(graph, inputs_of(node)))
 
 
@@ -182,7 +184,7 @@ def _start(draft: Draft, graph: Graph, inputs: Mapping[str, Any]) -> None:
 
 
 def _others(draft: Draft, graph: Graph) -> None:
-    for kind in sorted({kind_of(node) for node in graph.values()}):
+    for kind in sorted({kind_of(node) for node in graph.nodes.values()}):
         if "ControlNet" in kind or "T2IAdapter" in kind:
             draft.remark(kind, "missing", "the file does not carry the control picture; give it in the Control section")
         elif not _KNOWN.fullmatch(kind):

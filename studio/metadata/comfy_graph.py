@@ -6,10 +6,11 @@ A node is {"class_type", "inputs"}, a link [id, output]. Nodes that nobody knows
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
-Graph = Mapping[str, Any]
 MAX_NODES = 2000
+MAX_LOOKS = 1_000_000
 _ZEROED = "ConditioningZeroOut"
 # Hold one value and hand it on as it is.
 _HOLDERS = re.compile(
@@ -21,6 +22,18 @@ _ENCODERS = re.compile(r"CLIPTextEncode(?:SDXL|SDXLRefiner|Flux|SD3)?")
 _PASSING = re.compile(r"ControlNetApply\w*|T2IAdapter\w*|FluxGuidance|Reroute")
 _TEXTS = ("populated_text", "text", "text_g", "t5xxl", "clip_g", "text_l", "clip_l", "string", "prompt", "value")
 _NUMBERS = ("value", "seed", "noise_seed", "int", "float", "number")
+
+
+class Graph:
+    """The first `MAX_NODES` nodes by their ids, and how many inputs may still be looked at on the ways through them.
+
+    Every question walks through all that leads to a link, so in a forged graph, where much leads to much, many of them would never end.
+    """
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        """Pass over what is no node."""
+        self.nodes: Mapping[str, Mapping[str, Any]] = {key: node for key, node in islice(data.items(), MAX_NODES) if isinstance(node, dict)}
+        self.left = MAX_LOOKS
 
 
 @dataclass(frozen=True)
@@ -45,16 +58,22 @@ def kind_of(node: Mapping[str, Any] | None) -> str:
 def target(graph: Graph, link: Any) -> Mapping[str, Any] | None:
     """Return the node that a link names."""
     whole = isinstance(link, list) and len(link) == 2 and isinstance(link[0], str | int)
-    return graph.get(str(link[0])) if whole else None
+    return graph.nodes.get(str(link[0])) if whole else None
 
 
 def walk(graph: Graph, link: Any, *, stop: str = "") -> Iterator[Mapping[str, Any]]:
-    """Yield the nodes that lead to a link, the nearest first, each once; past those of the class `stop` it does not go."""
+    """Yield the nodes that lead to a link, the nearest first, each once, while the graph has looks left.
+
+    Past nodes of the class `stop` it does not go.
+    """
     waiting, seen = [link], set[str]()
     for at in waiting:
         node = target(graph, at)
         if node is None or str(at[0]) in seen:
             continue
+        graph.left -= 1 + len(inputs_of(node))
+        if graph.left < 0:
+            return
         seen.add(str(at[0]))
         yield node
         if not stop or kind_of(node) != stop:
@@ -108,7 +127,7 @@ def words(graph: Graph, link: Any, side: str) -> Found:
         why = why if passing or why else f"it reaches the sampler through {kind}, and what that does to it is not known here"
         # A node that hands on both kinds of words has them at its first two outputs.
         if all(isinstance(inputs.get(each), list) for each in ("positive", "negative")):
-            link = inputs[("positive", "negative")[link[1]] if link[1] in (0, 1) else side]
+            link = inputs[{0: "positive", 1: "negative"}.get(link[1], side) if isinstance(link[1], int) else side]
         elif passing:
             link = _only_link(inputs)
         else:

@@ -95,19 +95,19 @@ class Draft:
             digests: hashes by a tag's name.
             note: why these are only near.
         """
-        known = {_plain(lora.name) for lora in self.loras}
+        known = self.named()
         for tag in self._tags:
             if tag.kind == "hypernet":
                 self.remark("hypernet", "missing", "hypernetworks are not used here", tag.name)
-            elif _plain(tag.name) not in known:
+            elif plain(tag.name) not in known:
                 apart = None if tag.text_weight == tag.weight else tag.text_weight
                 reasons = "; ".join(filter(None, (tag.note, note)))
                 self.loras.append(Wanted(tag.name, digests(tag.name), tag.weight, apart, reasons))
         self._tags.clear()
 
-    def names(self, lora: str) -> bool:
-        """Whether a LoRA of that name is taken already."""
-        return _plain(lora) in {_plain(known.name) for known in self.loras}
+    def named(self) -> set[str]:
+        """Return the names, as `plain` gives them, of the LoRAs that are taken already."""
+        return {plain(lora.name) for lora in self.loras}
 
     def numbers(self, **found: object) -> None:
         """Take numbers by their request fields, given as numbers or texts."""
@@ -178,7 +178,7 @@ def hashes(*found: object) -> tuple[str, ...]:
     return tuple(text for text in texts if re.fullmatch(r"[0-9a-f]{8,64}", text))
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """Return a name as LoRAs are compared inside one picture: without folder and without what A1111 takes out beside hashes."""
     return re.sub(r"[:,]", "", stem(name)).lower()
 

@@ -11,7 +11,7 @@ from typing import Any
 from studio.metadata import wording
 from studio.metadata.infotext import Infotext, parse, values
 from studio.metadata.json_text import objects, rows
-from studio.metadata.reading import Draft, Reading, Wanted, hashes, number, stem
+from studio.metadata.reading import Draft, Reading, Wanted, hashes, number, plain, stem
 from studio.metadata.samplers import from_a1111
 
 _TAKEN = {
@@ -105,11 +105,13 @@ def _loras(draft: Draft, pairs: Mapping[str, str], digests: Mapping[str, Any]) -
     draft.take_tags(found)
     networks = (part.strip().split(":")[:2] for part in pairs.get("LoRA networks", "").split(","))
     weighted = [*values(pairs.get("Lora weights", "")).items(), *((part[0], part[-1]) for part in networks if part[0])]
+    named = draft.named()
     for name, text in weighted:
-        if (weight := number(text)) is not None and not draft.names(name):
+        if (weight := number(text)) is not None and plain(name) not in named:
             draft.loras.append(Wanted(name, found(name), float(weight)))
+            named.add(plain(name))
     for name in dict.fromkeys([name for name, _ in weighted] + list(known)):
-        if not draft.names(name):
+        if plain(name) not in named:
             why = "the picture names it, but not how strongly it was used"
             draft.remark("LoRA", "missing", why, " ".join([name, *(f"[{digest[:12]}]" for digest in found(name)[:1])]))
 
@@ -129,7 +131,7 @@ def _bare(name: str) -> str:
 
 def _resources(draft: Draft, pairs: Mapping[str, str]) -> None:
     """Take what Civitai's own generator used, which it calls by its pages' names and gives no hashes of."""
-    tagged = bool(draft.loras)
+    named = draft.named()
     for row in rows(objects(f'{{"rows": {pairs.get("Civitai resources", "[]")}}}'), "rows"):
         if not isinstance(row, dict):
             continue
@@ -140,10 +142,10 @@ def _resources(draft: Draft, pairs: Mapping[str, str]) -> None:
             draft.model = draft.model or Wanted(name)
         elif kind not in ("lora", "locon", "lycoris", "dora"):
             draft.remark(kind or "resource", "missing", "this studio does not use it", name)
-        elif not tagged:
+        elif not named:
             note = "the picture does not say how strongly it was used" if weight is None else ""
             draft.loras.append(Wanted(name, (), 1.0 if weight is None else float(weight), note=note))
-        elif not draft.names(name):
+        elif plain(name) not in named:
             draft.remark("LoRA", "approximated", "Civitai calls one of the others so, or it is not taken over", name)
 
 

@@ -26,7 +26,10 @@ A1111 = Syntax(re.compile(r"\\?[(\[]|\\[)\]]|\bBREAK\b|\bAND\b"), "weights in br
 COMFY = Syntax(re.compile(r"\(|\\\)|\bembedding:"), "weights in brackets and embeddings are read as plain words here")
 SWARM = Syntax(re.compile(r"\\?[(\[]|\\[)\]]|<\w"), "weights in brackets and tags are read as plain words here", unet_first=True)
 INVOKE = Syntax(re.compile(r'\(|[\w")][+-]+(?=[\s,.)]|$)|<\w'), "weights and other signs of Compel are read as plain words here")
-NOVELAI = Syntax(re.compile(r"[{}\[\]]|-?\d+(?:\.\d+)?::"), "weights in braces, square brackets and before :: are read as plain words here")
+# A number is tried from its beginning only: from each of its digits on, a long one would take for ever.
+NOVELAI = Syntax(
+    re.compile(r"[{}\[\]]|-?(?<!\d)\d+(?:\.\d+)?::"), "weights in braces, square brackets and before :: are read as plain words here"
+)
 
 
 @dataclass(frozen=True)

@@ -174,7 +174,7 @@ class DiskBook:
         try:
             return _connected(path)
         except (sqlite3.Error, ValueError, NotAllowed) as error:
-            if not _is_damage(error):
+            if not _is_damage(error, path):
                 raise
             log.info("%s: %s", path, error)
             self._set_aside(path, "The list of guests and tokens was damaged and is begun anew, so invite them again")
@@ -220,9 +220,14 @@ def _connected(path: Path) -> sqlite3.Connection:
     return database
 
 
-def _is_damage(error: Exception) -> bool:
-    """Whether a book that cannot be opened never can; a full disk, or another program that holds it, passes."""
-    return not isinstance(error, sqlite3.Error) or error.sqlite_errorcode & 0xFF in _DAMAGES
+def _is_damage(error: Exception, path: Path) -> bool:
+    """Whether a book that cannot be opened never can; a full disk, too many open files, or another program that holds it, pass."""
+    if not isinstance(error, sqlite3.Error):
+        return True
+    # Of a text that is none `sqlite3` itself complains, without a number of SQLite's.
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+    passes = code == sqlite3.SQLITE_CANTOPEN and path.is_file() and os.access(path, os.R_OK | os.W_OK)
+    return code in _DAMAGES and not passes
 
 
 def _is_key(path: Path) -> bool:

@@ -1,8 +1,7 @@
 """Reads the small JSON files of model folders; what is wrong with one becomes a sentence."""
 
 import json
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,16 +46,3 @@ def unet_shape(config: Mapping[str, Any], *, pixels: int) -> UnetShape:
         layers=tuple(map(int, layers)) if isinstance(layers, list) else (int(layers),) * len(widths),
         pixels=pixels,
     )
-
-
-Stamp = tuple[tuple[str, int, int], ...]
-
-
-def stamp(paths: Iterable[Path]) -> Stamp:
-    """Return path, time of the last change in nanoseconds and size in bytes of those of these files and folders that are there."""
-    found = []
-    for path in paths:
-        with suppress(OSError):
-            stat = path.stat()
-            found.append((str(path), stat.st_mtime_ns, stat.st_size))
-    return tuple(found)

@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from studio.kept import Entry
-from studio.storage.history_rows import COLUMNS, entry_of
+from studio.storage.history_rows import COLUMNS, as_text, entry_of
 
 log = logging.getLogger("studio")
 # Microseconds since 1970: 2020, before which there was no studio, and what no row's key is beyond.
@@ -23,7 +23,7 @@ def salvage(place: Path) -> Mapping[str, Entry]:
     for how in ("mode=ro", "immutable=1"):
         try:
             with closing(sqlite3.connect(f"{place.absolute().as_uri()}?{how}", uri=True, timeout=0)) as base:
-                base.text_factory = lambda data: data.decode("utf-8", "replace")
+                base.text_factory = as_text
                 if found := {entry.path: entry for entry in _between(base, 0, _LAST, cuts=_CUTS)}:
                     return found
         except (sqlite3.Error, OSError) as error:

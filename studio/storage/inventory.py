@@ -12,8 +12,9 @@ from studio.inventory import BrokenCard, ControlNetCard, Inventory, ModelCard
 from studio.loras.safetensors_header import RawHeader, Tensor, read_raw
 from studio.loras.verdict import Modules, text_shapes, unet_shapes
 from studio.settings import LORAS_FOLDER, Settings
+from studio.stamps import Stamp, stamp
 from studio.storage import controlnets
-from studio.storage.configs import Stamp, read_config, stamp, unet_shape
+from studio.storage.configs import read_config, unet_shape
 from studio.storage.hashes import HashCache
 from studio.storage.loras import LoraFolders
 from studio.storage.names import is_text, left_out, shown

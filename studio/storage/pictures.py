@@ -11,7 +11,7 @@ from studio import atomic
 from studio.errors import StudioError
 from studio.images import content_key
 from studio.people import Person
-from studio.storage.configs import stamp
+from studio.stamps import stamp
 
 log = logging.getLogger("studio")
 GUESTS = "guests"

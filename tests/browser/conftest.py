@@ -1,7 +1,10 @@
 """A real Chromium that can reach nothing but this machine, and pages in contexts of their own."""
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from threading import Event
 from urllib.parse import urlsplit
 
 import pytest
@@ -9,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Request, Viewport
 
 from studio.app import build
 from studio.settings import Settings
-from tests.served import Served, served, served_fake
+from tests.served import PatientEngine, Served, served, served_fake
 
 FLAGS = "no-sandbox disable-background-networking disable-component-update disable-sync no-first-run disable-gpu"
 QUIET = [f"--{flag}" for flag in FLAGS.split()]
@@ -46,9 +49,21 @@ def browser(browser_path: str) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def slow_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The page over a fake engine that takes its time, as a model does."""
-    with served_fake(tmp_path_factory.mktemp("studio"), step_seconds=0.15) as page:
+def hurrying() -> Event:
+    return Event()
+
+
+@pytest.fixture
+def hurry(hurrying: Event) -> Iterator[Event]:
+    """Set, the runs of `slow_page` go on without waiting."""
+    yield hurrying
+    hurrying.clear()
+
+
+@pytest.fixture(scope="session")
+def slow_page(tmp_path_factory: pytest.TempPathFactory, hurrying: Event) -> Iterator[Served]:
+    """The page over a fake engine that takes its time, as a model does; 150 steps are more than a test has to wait for."""
+    with served_fake(tmp_path_factory.mktemp("studio"), step_seconds=0.15, engine=partial(PatientEngine, hurry=hurrying)) as page:
         yield page
 
 
@@ -88,3 +103,25 @@ def ready(page: Page) -> None:
     """Wait until the form is there and the header knows the model."""
     page.wait_for_selector("#prompt")
     page.wait_for_function("document.querySelector('#model')?.options.length > 0")
+
+
+def eventually(page: Page, holds: Callable[[], bool]) -> None:
+    """Wait until something holds that the page cannot tell by itself."""
+    until = time.monotonic() + 90
+    while not holds():
+        assert time.monotonic() < until, "it did not come to hold"
+        page.wait_for_timeout(50)
+
+
+def noted(page: Page) -> None:
+    """Wait until the form as it stands is a step of its own, for undo and redo."""
+    # By the page's own clock, which is behind when the machine is busy: its timers go off in their order.
+    page.evaluate(
+        """async () => {
+          await new Promise((done) => studio.idle(done));
+          await studio.settled();
+          await new Promise((done) => setTimeout(done, 700));
+          await studio.settled();
+          await new Promise((done) => setTimeout(done));
+        }"""
+    )

@@ -25,7 +25,7 @@ class Held:
 
     def wait_for(self, count: int) -> None:
         """Wait until so many calls are held."""
-        until = time.monotonic() + 30
+        until = time.monotonic() + 90
         while len(self.routes) < count:
             assert time.monotonic() < until, f"{self.name} was called {len(self.routes)} times"
             self.page.wait_for_timeout(20)

@@ -57,6 +57,16 @@ def nameless(page: Page) -> list[str]:
     return found
 
 
+def still(page: Page) -> None:
+    """Wait until what moves or fades has done so."""
+    page.evaluate(
+        """async () => {
+          await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+          await Promise.allSettled(document.getAnimations().map((each) => each.finished));
+        }"""
+    )
+
+
 def states(page: Page) -> Iterator[str]:
     """Go through what the page can show, and stop at each."""
     yield "start"
@@ -99,7 +109,7 @@ def test_names_contrast_and_sizes(kept_page: Served, visit: Open, theme: str, la
     page = visit(kept_page.address, theme=theme, language=language, height=2400).page
     for state in states(page):
         page.mouse.move(1, 1)
-        page.wait_for_timeout(250)
+        still(page)
         assert (state, page.evaluate(AUDIT)) == (state, [])
         assert (state, nameless(page)) == (state, [])
 
@@ -109,6 +119,7 @@ def test_tab_goes_as_one_reads_and_shows_where_it_is(kept_page: Served, visit: O
     page.fill("#steps", "2")
     page.click("#generate")
     page.wait_for_selector('[data-phase="done"]')
+    page.wait_for_selector('.tile .open[aria-pressed="true"]')
     page.evaluate("document.activeElement.blur(); document.querySelector('h1').tabIndex = -1; document.querySelector('h1').focus()")
     steps: list[dict[str, Any]] = []
     while len(steps) < 150:
@@ -140,9 +151,8 @@ def test_what_opens_takes_the_keyboard_and_gives_it_back(kept_page: Served, visi
     else:
         page.keyboard.press("Enter")
         page.wait_for_selector("dialog[open], [popover]:popover-open")
-    page.wait_for_timeout(200)
     if opener != "#presets [data-part=more]":
-        assert page.evaluate("Boolean(document.activeElement.closest('dialog[open], :popover-open'))")
+        page.wait_for_function("document.activeElement.closest('dialog[open], :popover-open')")
     page.keyboard.press("Escape")
     expect(page.locator(opener)).to_be_focused()
 

@@ -4,10 +4,10 @@ import base64
 import io
 import math
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ from studio.request import ControlUse
 from studio.service import Studio
 from studio.settings import ROOT, Settings
 from studio.weights import TABLE
-from tests.browser.conftest import Open, ready
+from tests.browser.conftest import Open, eventually, ready
 from tests.served import Served, served
 
 pytestmark = pytest.mark.browser
@@ -52,21 +52,21 @@ def two_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 class Fetching(ControlAnnotator):
-    """Has one preprocessor, whose weights take two seconds to come."""
+    """Has one preprocessor, whose weights come when `arrive` is set."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.here, self.given_up = False, 0
+        self.arrive = Event()
 
     def offers(self, kind: str) -> list[Offer]:
         canny = Offer(TABLE["canny"], "ready", "") if self.here else Offer(TABLE["canny"], "download", "downloads 99 MB, MIT")
         return [Offer(TABLE["none"], "ready", ""), canny]
 
     def annotate(self, picture: Image.Image, use: ControlUse, size: tuple[int, int], progress: Progress) -> Image.Image:
-        for part in range(40 if use.preprocessor == "canny" and not self.here else 0):
-            time.sleep(0.05)
+        while use.preprocessor == "canny" and not self.here and not self.arrive.wait(0.05):
             try:
-                progress(part / 40, f"{part} of 40 MB")
+                progress(0.5, "20 of 40 MB")
             except Stopped:
                 self.given_up += 1
                 raise
@@ -87,6 +87,8 @@ def test_weights_are_fetched_when_agreed_to_and_can_be_cancelled(tmp_path: Path,
         expect(said).to_contain_text("of 40 MB")
         page.get_by_role("button", name="Cancel").click()
         expect(said).to_have_text("Needs weights first: downloads 99 MB, MIT.")
+        eventually(page, lambda: annotator.given_up == 1)
+        annotator.arrive.set()
         page.get_by_role("button", name="Fetch and make the map").click()
         expect(said).to_contain_text("256 × 256")
         expect(page.locator("[data-part=map-picture]")).to_be_visible()
@@ -139,7 +141,6 @@ def map_shown(page: Page) -> NDArray[np.uint8]:
 
 def settled(page: Page) -> None:
     """Wait until what was drawn is kept by the server and its map is shown."""
-    page.wait_for_timeout(200)
     page.wait_for_function("studio.pending.size === 0")
     page.wait_for_function("!document.querySelector('[data-part=map-text]').textContent.includes('made')")
 
@@ -356,7 +357,9 @@ def test_a_given_depth_map_is_painted_over(page: Page, tmp_path: Path) -> None:
     page.wait_for_function("studio.draft.controls?.length === 1")
     page.click("#tab-depth")
     settled(page)
-    assert np.abs(map_shown(page) - painted).max() < 6 and np.abs(ink(page, "depth") - painted).mean() < 4
+    assert np.abs(map_shown(page) - painted).max() < 6
+    # The editor fetches the map below for itself.
+    eventually(page, lambda: bool(np.abs(ink(page, "depth") - painted).mean() < 4))
     tool(page, "undo", "depth").click()
     settled(page)
     assert np.abs(map_shown(page) - before).max() < 4

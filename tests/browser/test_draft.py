@@ -4,30 +4,31 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from threading import Event
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Open, ready
-from tests.served import Served, served_fake
+from tests.browser.conftest import Open, noted, ready
+from tests.served import PatientEngine, Served, served_fake
 
 pytestmark = pytest.mark.browser
 FINAL = "[data-part=final]:not([hidden]) img"
-SETTLED = 700  # a little more than after which a change counts as a step
 
 
 @pytest.fixture
 def page(slow_page: Served, visit: Open) -> Page:
     page = visit(slow_page.address).page
-    page.wait_for_timeout(SETTLED)
+    noted(page)
     return page
 
 
 def change(page: Page, selector: str, value: str) -> None:
     page.fill(selector, value)
-    page.wait_for_timeout(SETTLED)
+    noted(page)
 
 
 def outside(page: Page) -> None:
@@ -40,7 +41,7 @@ def test_settings_are_undone_and_redone_by_key_and_button(page: Page) -> None:
     change(page, "#steps", "33")
     change(page, "#prompt", "a white torus")
     page.select_option("#scheduler", "Euler a")
-    page.wait_for_timeout(SETTLED)
+    noted(page)
     outside(page)
     page.keyboard.press("Control+z")
     expect(page.locator("#scheduler")).not_to_have_value("Euler a")
@@ -75,7 +76,7 @@ def test_a_text_box_keeps_its_own_undo(page: Page) -> None:
 def test_several_settings_at_once_are_one_step(page: Page) -> None:
     change(page, "#negative_prompt", "shadow")
     page.get_by_role("button", name="not red").click()
-    page.wait_for_timeout(SETTLED)
+    noted(page)
     page.get_by_role("button", name="Undo a setting").click()
     expect(page.locator("#negative_prompt")).to_have_value("shadow")
     expect(page.locator("#prompt")).to_have_value("a large red sphere on grass during the day")
@@ -85,7 +86,7 @@ def test_loras_and_drawings_are_undone_too(page: Page) -> None:
     undo, redo = page.get_by_role("button", name="Undo a setting"), page.get_by_role("button", name="Redo a setting")
     page.locator("#loras .offer").first.click()
     expect(page.locator(".lora")).to_have_count(1)
-    page.wait_for_timeout(SETTLED)
+    noted(page)
     canvas = page.locator('[data-editor="sketch"] canvas').first
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
@@ -95,8 +96,9 @@ def test_loras_and_drawings_are_undone_too(page: Page) -> None:
     page.mouse.move(box["x"] + 140, box["y"] + 120, steps=5)
     page.mouse.up()
     expect(page.locator("#tab-sketch")).to_have_attribute("data-on", "")
-    page.wait_for_timeout(SETTLED)
+    noted(page)
     drawn = "JSON.parse(localStorage['studio-control']).units.filter((unit) => unit.on).map((unit) => unit.drawn).join()"
+    page.evaluate("studio.settled()")
     key = page.evaluate(drawn)
     assert re.fullmatch("[0-9a-f]{64}", key)
     outside(page)
@@ -113,7 +115,7 @@ def test_loras_and_drawings_are_undone_too(page: Page) -> None:
         redo.click()
     expect(page.locator("#tab-sketch")).to_have_attribute("data-on", "")
     expect(page.locator(".lora")).to_have_count(1)
-    assert page.evaluate(drawn) == key
+    page.wait_for_function(f"(key) => {drawn} === key", arg=key)
     expect(invited).to_be_hidden()
 
 
@@ -136,9 +138,10 @@ def test_the_last_tab_wins_whole_and_says_so(slow_page: Served, visit: Open) -> 
     change(one, "#steps", "11")
     expect(two.locator("#draft")).to_contain_text("Another tab changed the settings. What you set here replaces that.")
     change(two, "#negative_prompt", "from the second tab")
-    draft = one.evaluate("JSON.parse(localStorage['studio-draft'])")
-    assert draft.get("negative_prompt") == "from the second tab" and draft.get("prompt") is None and draft.get("steps") is None
     expect(one.locator("#draft")).to_contain_text("Another tab changed the settings.")
+    one.wait_for_function("JSON.parse(localStorage['studio-draft']).negative_prompt === 'from the second tab'")
+    draft = one.evaluate("JSON.parse(localStorage['studio-draft'])")
+    assert draft.get("prompt") is None and draft.get("steps") is None
     one.get_by_role("button", name="Show what it set").click()
     ready(one)
     expect(one.locator("#negative_prompt")).to_have_value("from the second tab")
@@ -156,9 +159,9 @@ def taken(address: str) -> Iterator[None]:
 
 
 def test_a_restart_finds_draft_queue_and_running_job_again(tmp_path: Path, visit: Open) -> None:
-    with served_fake(tmp_path, step_seconds=0.15) as first:
+    with served_fake(tmp_path, step_seconds=0.15, engine=partial(PatientEngine, hurry=Event())) as first:
         page = visit(first.address).page
-        page.fill("#steps", "40")
+        page.fill("#steps", "150")
         page.fill("#seed", "5")
         page.fill("#prompt", "was running")
         page.click("#generate")
@@ -168,9 +171,9 @@ def test_a_restart_finds_draft_queue_and_running_job_again(tmp_path: Path, visit
         page.click("#generate")
         expect(page.locator("[data-part=right]")).to_contain_text("1 more of yours waiting")
         page.fill("#prompt", "not yet asked for")
-        page.wait_for_timeout(2500)
+        page.wait_for_function("JSON.parse(localStorage['studio-synced']).dirty === false")
     # Another port, so nothing of the browser's own storage is there.
-    with taken(first.address), served_fake(tmp_path, step_seconds=0.05) as second:
+    with taken(first.address), served_fake(tmp_path, step_seconds=0.01) as second:
         assert first.address != second.address
         assert [job.plan.request.prompt for job in second.studio.jobs_of(page.evaluate("studio.visitor"))] == ["was running", "was waiting"]
         page.goto(second.address)
@@ -182,30 +185,32 @@ def test_a_restart_finds_draft_queue_and_running_job_again(tmp_path: Path, visit
         expect(page.locator(".tile .open").nth(1)).to_have_attribute("aria-label", "Show: was running, seed 5")
 
 
-def test_a_dropped_network_finds_the_running_job_again(slow_page: Served, visit: Open) -> None:
+def test_a_dropped_network_finds_the_running_job_again(slow_page: Served, visit: Open, hurry: Event) -> None:
     visited = visit(slow_page.address)
     page = visited.page
-    page.fill("#steps", "25")
+    page.fill("#steps", "150")
     page.fill("#prompt", "over a bad line")
     page.click("#generate")
     page.wait_for_selector("[data-part=preview]:not([hidden])")
     visited.context.set_offline(True)
     expect(page.locator("#stage [data-part=error]")).to_contain_text("The studio does not answer; trying again.")
     visited.context.set_offline(False)
+    hurry.set()
     expect(page.locator(FINAL)).to_have_attribute("alt", re.compile("over a bad line"))
     expect(page.locator("#stage [data-part=error]")).to_be_hidden()
 
 
-def test_a_run_whose_tab_is_gone_ends_in_the_history(slow_page: Served, visit: Open) -> None:
+def test_a_run_whose_tab_is_gone_ends_in_the_history(slow_page: Served, visit: Open, hurry: Event) -> None:
     visited = visit(slow_page.address)
     page = visited.page
-    page.fill("#steps", "15")
+    page.fill("#steps", "150")
     page.fill("#prompt", "nobody looks")
     page.click("#generate")
     page.wait_for_selector("[data-part=preview]:not([hidden])")
     page.close()
     job = next(job for job in slow_page.studio.jobs_of(visited.context.cookies()[0]["value"]) if job.plan.request.prompt == "nobody looks")
-    job.wait(60)
+    hurry.set()
+    job.wait(300)
     again = visited.context.new_page()
     again.goto(slow_page.address)
     ready(again)

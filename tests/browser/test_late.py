@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Open, ready
+from tests.browser.conftest import Open, noted, ready
 from tests.browser.held import hold
 from tests.browser.test_control import canvas, circle, controls, drop, ring, settled, two_models
 from tests.browser.test_pose import position, start
@@ -35,6 +35,7 @@ def photo(folder: Path, colour: str) -> Path:
 def test_a_late_picture_does_not_replace_the_one_given_since(page: Page, tmp_path: Path) -> None:
     held = hold(page, "keep")
     drop(page, photo(tmp_path, "red"))
+    held.wait_for(1)
     drop(page, photo(tmp_path, "blue"))
     held.wait_for(2)
     held.let_go(1)
@@ -117,8 +118,8 @@ def test_a_preset_takes_the_drawing_that_is_on_its_way(page: Page, kept_page: Se
     circle(page)
     settled(page)
     before = controls(page)[0]["image"]
-    circle(page, radius=0.15)
     held = hold(page, "keep")
+    circle(page, radius=0.15)
     page.click("#presets [data-part=more]")
     page.get_by_role("button", name="Save as…").click()
     page.fill("#preset-name", "On its way")
@@ -193,11 +194,11 @@ def test_what_is_undone_shows_as_it_was(page: Page, tmp_path: Path) -> None:
     drop(page, photo(tmp_path, "red"))
     expect(page.locator("#control-preprocessor")).not_to_have_value("")
     page.select_option("#control-preprocessor", "canny")
-    page.wait_for_timeout(700)
+    noted(page)
     high = page.locator("#setting-high")
     usual = high.input_value()
     high.fill("101")
-    page.wait_for_timeout(700)
+    noted(page)
     page.get_by_role("button", name="Undo a setting").click()
     expect(high).to_have_value(usual)
     high.fill("102")

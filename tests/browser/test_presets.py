@@ -174,6 +174,7 @@ def test_control_units_come_back_with_their_picture(page: Page, tmp_path: Path) 
         menu(page, "Export with pictures")
     assert download.value.suggested_filename.endswith(".zip")
     menu(page, "Delete")
+    expect(page.locator("#presets [data-part=told-text]")).to_have_text("Drawn is deleted.")
     page.set_input_files("#presets [data-part=file]", download.value.path())
     expect(page.locator("#presets [data-part=report-title]")).to_have_text("1 preset taken in")
 

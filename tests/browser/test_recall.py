@@ -98,7 +98,7 @@ def test_control_units_and_loras_come_back_with_their_pictures(slow_page: Served
     drawing.paste("white", (20, 20, 40, 40))
     unit = ControlUse(kind="depth", image="drawing", weight=0.7)
     request = GenerationRequest(prompt="a cat", steps=2, seed=8, controls=(unit,), loras=(LoraUse(name="ink", weight=0.4),))
-    result = slow_page.studio.submit(request, images={"drawing": drawing}).result(60)
+    result = slow_page.studio.submit(request, images={"drawing": drawing}).result(300)
     visited = visit(slow_page.address)
     page = visited.page
     drop(page, "made.png", encode(result.images[0], result.record(0)))

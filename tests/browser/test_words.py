@@ -67,6 +67,18 @@ def texts(page: Page) -> list[str]:
     return [text for text in found if text]
 
 
+def all_texts(page: Page) -> list[str]:
+    """The texts of the page once nothing more comes."""
+    expect(page.locator("#field-prompt .note")).not_to_be_empty()
+    page.wait_for_selector(".offer")
+    page.wait_for_selector("#history [data-part=promise]:not(:empty)", state="attached")
+    found, before = texts(page), None
+    while found != before:
+        page.wait_for_timeout(1000)
+        found, before = texts(page), found
+    return found
+
+
 @pytest.mark.parametrize(
     ("browser_says", "spoken", "generate"),
     [
@@ -85,8 +97,7 @@ def test_the_browsers_language_is_spoken(slow_page: Served, visit: Open, browser
 
 def test_a_choice_is_kept_and_english_comes_back_whole(slow_page: Served, visit: Open) -> None:
     page = visit(slow_page.address).page
-    page.wait_for_timeout(500)
-    english = texts(page)
+    english = all_texts(page)
     choose(page, "ja")
     expect(page.get_by_role("button", name="生成").first).to_be_visible()
     expect(page.locator("label[for=negative_prompt]")).to_have_text("ネガティブプロンプト")
@@ -97,17 +108,17 @@ def test_a_choice_is_kept_and_english_comes_back_whole(slow_page: Served, visit:
     choose(page, "de")
     expect(page.locator("#generate")).to_contain_text("Erzeugen")
     choose(page, "en")
-    page.wait_for_timeout(200)
-    assert texts(page) == english
+    assert all_texts(page) == english
 
 
 def test_a_run_is_told_in_german(slow_page: Served, visit: Open) -> None:
     visited = visit(slow_page.address, language="de-DE")
     page = visited.page
-    page.fill("#steps", "40")
+    page.fill("#steps", "150")
     page.click("#generate")
-    expect(page.locator("[data-part=left]")).to_have_text(re.compile(r"^Schritt \d+ von 40$"))
-    expect(page.locator("[data-part=right]")).to_have_text(re.compile(r" it/s · noch [\d.]+ s · Vorschau kostet [\d.]+ %$"))
+    expect(page.locator("[data-part=left]")).to_have_text(re.compile(r"^Schritt \d+ von 150$"))
+    pace = re.compile(r" (it/s|s/it) · noch (\d+ min \d+|[\d.]+) s · Vorschau kostet [\d.]+ %$")
+    expect(page.locator("[data-part=right]")).to_have_text(pace)
     expect(page.locator("[data-part=badge]")).to_have_text(re.compile(r"^Vorschau · Schritt \d+$"))
     expect(page.locator("[data-part=spoken]")).to_have_text("Wird erzeugt.")
     page.evaluate("""() => {
@@ -241,7 +252,9 @@ def test_every_text_of_the_page_has_an_entry(kept_page: Served, visit: Open, tmp
 
 def test_strangers_are_asked_in_their_language(browser: Browser, tmp_path: Path) -> None:
     with closed_fake(tmp_path) as closed:
-        page = browser.new_context(locale="de-DE").new_page()
+        context = browser.new_context(locale="de-DE")
+        context.set_default_timeout(120_000)
+        page = context.new_page()
         page.goto(closed.address)
         expect(page.locator("h1").first).to_have_text("Eine Einladung ist nötig")
         expect(page.locator("[data-part=text]")).to_contain_text("Den zugesandten Link öffnen oder hier einfügen.")
@@ -254,4 +267,4 @@ def test_strangers_are_asked_in_their_language(browser: Browser, tmp_path: Path)
         page.fill("input[name=name]", "Ann")
         page.get_by_role("button", name="Eintreten").click()
         expect(page.get_by_role("alert")).to_have_text("Dieser Link ist keine Einladung oder nicht mehr gültig; um einen neuen bitten.")
-        page.context.close()
+        context.close()

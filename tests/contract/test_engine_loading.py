@@ -46,6 +46,14 @@ def change(name: str, **fields: object) -> Callable[[Path], None]:
     return apply
 
 
+def lead_nowhere(name: str) -> Callable[[Path], None]:
+    def apply(folder: Path) -> None:
+        (folder / name).unlink()
+        (folder / name).symlink_to(folder / "gone")
+
+    return apply
+
+
 def pickled(folder: Path) -> None:
     (folder / UNET).rename(folder / "unet" / "diffusion_pytorch_model.bin")
 
@@ -57,6 +65,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
     "unet empty": (write(UNET, b""), "unet/diffusion_pytorch_model.safetensors is damaged"),
     "unet is html": (write(UNET, b"<html>not found</html>" * 99), "unet/diffusion_pytorch_model.safetensors is damaged"),
     "unet pickled": (pickled, "unet/diffusion_pytorch_model.bin is a pickled file"),
+    "unet leads nowhere": (lead_nowhere(UNET), "unet/diffusion_pytorch_model.safetensors is missing"),
     "unet config missing": (delete("unet/config.json"), "unet/config.json is missing"),
     "unet config broken": (write("unet/config.json", b"{"), "unet/config.json is damaged"),
     "unet config nested": (write("unet/config.json", b"[" * 200_000), "unet/config.json is damaged"),

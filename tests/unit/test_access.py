@@ -1,13 +1,15 @@
 """Invitations, sessions, tokens, quotas and the book they are kept in; time is the tests' own."""
 
+import gc
 import os
+import resource
 import sqlite3
 import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -329,6 +331,7 @@ DAMAGES = {
     "other tables": forge("DROP TABLE records; CREATE TABLE records (name TEXT)"),
     "no JSON": forge("UPDATE records SET body = '{torn'"),
     "nothing": forge("UPDATE records SET body = NULL"),
+    "no text": forge("UPDATE records SET body = CAST(X'7BFF7D' AS TEXT)"),
     "a list": forge("UPDATE records SET body = '[1]'"),
     "a field is missing": forge("UPDATE records SET body = '{}' WHERE kind = 'Session'"),
     "wrong types": forge("""UPDATE records SET body = json_set(body, '$.until', 'for ever')"""),
@@ -388,6 +391,28 @@ def test_a_book_that_another_program_holds_is_left_alone(tmp_path: Path, monkeyp
             Access(DiskBook(folder)).invitations()
         other.execute("ROLLBACK")
     assert len(Access(DiskBook(folder)).invitations()) == 1 and not list(folder.glob("*damaged*"))
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """The system lets this process open no file more, as when too many are open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    gc.collect()  # what other tests left open is not to be closed meanwhile
+    os.close(free := os.dup(0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_book_that_cannot_be_opened_while_too_many_files_are_is_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "access"
+    before = Access(DiskBook(folder))
+    before.invite("maker")
+    with no_more_files(), pytest.raises(StudioError, match="cannot be read or written"):
+        Access(DiskBook(folder)).invitations()
+    assert len(before.invitations()) == len(Access(DiskBook(folder)).invitations()) == 1 and not list(folder.glob("*damaged*"))
 
 
 @pytest.mark.parametrize("damage", [DAMAGES["no JSON"], DAMAGES["a folder"], None], ids=["no JSON", "a folder", "the folder is a file"])

@@ -256,6 +256,18 @@ def test_comfy() -> None:
     assert line(found, "ControlNetApplyAdvanced")[0] == "missing" and line(found, "SomethingUnheardOf")[0] == "approximated"
 
 
+@pytest.mark.parametrize("output", [1, 1.0, True, "1", None, [1]], ids=repr)
+def test_comfys_links_may_name_an_output_by_anything(output: object) -> None:
+    graph = {
+        "1": {"class_type": "KSampler", "inputs": {"latent_image": ["9", 0], "positive": ["2", 0], "negative": ["2", output]}},
+        "2": {"class_type": "ControlNetApplyAdvanced", "inputs": {"positive": ["3", 0], "negative": ["4", 0]}},
+        "3": {"class_type": "CLIPTextEncode", "inputs": {"text": "a cat"}},
+        "4": {"class_type": "CLIPTextEncode", "inputs": {"text": "a dog"}},
+    }
+    found = read(png(prompt=json.dumps(graph)), name="a").fields
+    assert (found["prompt"], found["negative_prompt"]) == ("a cat", "a dog")
+
+
 def test_comfys_newer_samplers_and_circles() -> None:
     graph = {
         "1": {"class_type": "SamplerCustomAdvanced", "inputs": {

@@ -287,6 +287,19 @@ def test_only_rows_on_damaged_pages_are_lost(tmp_path: Path) -> None:
     assert salvage(place).keys() == {f"{i}.png" for i in range(count)} - lost
 
 
+def test_a_damaged_letter_costs_neither_its_row_nor_the_others(open_history: Open, tmp_path: Path) -> None:
+    history = open_history()
+    first, second = fill(history, 1, 2, prompt="a cat")
+    history.change(OWNER, [second], "star")
+    history.close()
+    with closing(sqlite3.connect(tmp_path / "history.db", isolation_level=None)) as base:
+        # SQLite's own check does not notice it.
+        torn = "CAST(replace(CAST(request AS BLOB), CAST('cat' AS BLOB), X'FF6174') AS TEXT)"
+        base.execute(f"UPDATE pictures SET request = {torn} WHERE id = ?", (first,))
+    after = mended(open_history())
+    assert seeds(after) == [2, 1] and seeds(after, shelf="starred") == [2] and after.notes() == ()
+
+
 def test_what_is_restored_while_the_trash_is_emptied_stays(open_history: Open, tmp_path: Path) -> None:
     history = open_history()
     keys = fill(history, *range(120))

@@ -4,6 +4,7 @@ import io
 import json
 import random
 import struct
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -182,6 +183,29 @@ def test_long_lines_take_no_longer_than_their_length_asks(line: str) -> None:
     judged(png(parameters=line))
     judged(png(parameters=f"x\n{line}, Steps: 20, Sampler: Euler, Seed: 3"))
     judged(png(parameters=f"{line}\nSteps: 20, Sampler: Euler, Seed: 3"))
+
+
+def entangled(inputs: int, **starts: list[Any]) -> dict[str, Any]:
+    """A graph of ComfyUI whose nodes each lead to the next one by all their inputs."""
+    names = ("text", "clip_l", "clip_g", "t5xxl", "string", "prompt", "value", *map(str, range(inputs)))[:inputs]
+    nodes = {str(i): {"class_type": "X", "inputs": {name: [str(i + 1), 0] for name in names}} for i in range(1000)}
+    return nodes | {f"{i} of samplers": {"class_type": "KSampler", "inputs": {"latent_image": [], **starts}} for i in range(1000)}
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        {"prompt": json.dumps(entangled(7, positive=["0", 0]))},
+        {"prompt": json.dumps(entangled(50, sigmas=["0", 0]))},
+        {"parameters": 'x\nSteps: 20, Seed: 3, Size: 64x64, Lora weights: "' + ", ".join(f"l{i}: 1" for i in range(8000)) + '"'},
+        {"Software": "NovelAI", "Comment": json.dumps({"prompt": "1" * 100_000, "steps": 20})},
+    ],
+    ids=["words", "samplers", "LoRAs", "digits"],
+)
+def test_what_leads_everywhere_takes_no_longer_than_its_length_asks(texts: dict[str, str]) -> None:
+    began = time.thread_time()
+    assert judged(png(**texts)) == "request"
+    assert time.thread_time() - began < 10
 
 
 def test_a_cut_picture_still_tells_its_settings() -> None:

@@ -6,10 +6,15 @@
 studio.drawn = {
   bases: new Map(), // hash -> decoded picture of a map that is painted over
   last: (strokes) => strokes.findLastIndex((stroke) => "fill" in stroke || "base" in stroke),
-  // Fetches the map that strokes lie on; returns a sentence when it cannot be had, or nothing.
-  async fetch(strokes, server) {
+  // The map that strokes lie on and that is not here yet, if any.
+  lacks(strokes) {
     const hash = strokes[studio.drawn.last(strokes)]?.base;
-    if (!hash || studio.drawn.bases.has(hash)) return "";
+    return studio.drawn.bases.has(hash) ? undefined : hash;
+  },
+  // Fetches it; returns a sentence when it cannot be had, or nothing.
+  async fetch(strokes, server) {
+    const hash = studio.drawn.lacks(strokes);
+    if (!hash) return "";
     const answer = await studio.ask(server.whole, hash);
     if (answer.error) return answer.error;
     const picture = Object.assign(new Image(), { src: answer.picture });
@@ -80,10 +85,17 @@ studio.canvasEditor = ({ element, server, changed }) => {
     find("empty").hidden = own.strokes.length > 0 || current !== null;
   }
 
+  // Paints with the map below, which may have to be fetched first; whoever draws the unit's picture says what is wrong with it.
+  function paintAll() {
+    paint();
+    if (!studio.drawn.lacks(own.strokes)) return;
+    studio.drawn.fetch(own.strokes, server).then(paint, (error) => console.warn("studio: a map could not be shown", error));
+  }
+
   function tell(strokes, undone) {
     own = { strokes, undone };
     changed(own);
-    paint();
+    paintAll();
   }
 
   function draws(event) {
@@ -213,9 +225,7 @@ studio.canvasEditor = ({ element, server, changed }) => {
       frame = size;
       canvas.style.aspectRatio = `${size.width} / ${size.height}`;
       canvas.style.maxWidth = `calc(52vh * ${size.width / size.height})`;
-      paint();
-      // Whoever draws the unit's picture says what is wrong with its map.
-      studio.drawn.fetch(own.strokes, server).then(paint, (error) => console.warn("studio: a map could not be shown", error));
+      paintAll();
     },
     hide: end,
     finish: end,

@@ -6,7 +6,7 @@
 //   changed(own)     tells that the shown unit's drawing is now `own`: any JSON; it is kept with the draft
 //   tool.show(own, frame, id)  a unit is shown; `own` null means it is new; frame is {width, height} in pixels of the result;
 //                            `id` is the unit's, for what a tool keeps of each
-//   tool.hide()              no unit of this kind is shown any more; a stroke that was begun is done
+//   tool.hide(), tool.finish()  no unit of this kind is shown any more; somebody takes the form: a stroke that was begun is done
 //   tool.render(own, frame)  returns the drawing as a PNG `data:` address, or {image: hash} when the server keeps it already,
 //                            or {error: sentence}, or null when nothing is drawn; may be a promise; asked for units that are not
 //                            shown, too
@@ -111,48 +111,11 @@ studio.control = ({ element, props, server }) => {
     update();
   }
 
-  async function send(unit) {
-    const newest = begin(unit, "editor");
-    const own = studio.recall(`control-${unit.id}`, null);
-    const drawing = own === null || !frame ? null : await editors[unit.kind].render(own, frame);
-    const answer = typeof drawing === "string" ? await studio.ask(server.keep, [drawing, unit.kind]) : drawing ?? { image: null };
-    if (!newest()) return;
-    complain(unit, answer.error ?? "");
-    if (!answer.error) gotPicture(unit, "editor", answer.image);
-  }
-
-  // The map of a brought picture becomes the unit's own drawing, to be gone on with.
-  async function editMap(unit, asked) {
-    const newest = begin(unit, "edit"), still = begin(unit, "by");
-    const before = studio.recall(`control-${unit.id}`, null);
-    const answer = await editors[unit.kind].take(asked, before, unit.id);
-    if (!newest() || JSON.stringify(before) !== JSON.stringify(studio.recall(`control-${unit.id}`, null))) return;
-    complain(unit, answer.error ?? "");
-    if (answer.error) return;
-    studio.keep(`control-${unit.id}`, answer.own);
-    if (still()) unit.by = "editor";
-    editorShown = null;
-    sendSoon(unit, 0);
-    update();
-  }
-
-  const timers = new Map();
-  function sendSoon(unit, wait) {
-    clearTimeout(timers.get(unit.id)?.timer);
-    const entry = timers.get(unit.id) ?? {};
-    if (!entry.done) studio.settle(new Promise((done) => { entry.done = done; }));
-    entry.timer = setTimeout(async () => {
-      timers.delete(unit.id);
-      try {
-        await send(unit);
-      } catch (error) {
-        console.warn("studio: a drawing could not be kept", error);
-        complain(unit, "The studio does not answer; draw on to try again.");
-      }
-      entry.done();
-    }, wait);
-    timers.set(unit.id, entry);
-  }
+  const { sendSoon, editMap } = studio.controlDrawings({
+    editors, server, begin, complain, frame: () => frame,
+    got: (unit, image) => gotPicture(unit, "editor", image),
+    drawn: (unit) => { if (unit === shown()) editorShown = null; update(); },
+  });
 
   const problems = new Map(); // unit id -> sentence
   function complain(unit, sentence) {
@@ -186,7 +149,7 @@ studio.control = ({ element, props, server }) => {
     drawProblems(nets?.[kind].problems ?? []);
     drawUnits(unit);
     drawSource(unit);
-    drawSettings(unit);
+    settings.show(unit, nets?.[unit.kind].nets ?? []);
     drawProblem(unit);
     map.follow(useOf(unit), followed);
     // Whether a preprocessor's weights have to be fetched first stands in the list.
@@ -237,31 +200,13 @@ studio.control = ({ element, props, server }) => {
     if (unit.by === "picture") picture.show(unit);
   }
 
-  function drawSettings(unit) {
-    const { weight, start, end, mode, fit, model } = unit.use;
-    if (document.activeElement !== find("weight")) find("weight").value = weight.toFixed(2);
-    find("weight-range").value = weight;
-    studio.slide(find("weight-range"));
-    find("start").value = start;
-    find("end").value = end;
-    find("start").parentElement.style.setProperty("--from", `${100 * start}%`);
-    find("start").parentElement.style.setProperty("--to", `${100 * end}%`);
-    find("span-text").textContent = `${Math.round(100 * start)} to ${Math.round(100 * end)} %`;
-    find("mode").value = mode;
-    find("fit").value = fit;
-    const names = nets?.[unit.kind].nets ?? [];
-    const offered = model && !names.includes(model) ? [...names, model] : names;
-    find("model-field").hidden = offered.length < 2;
-    find("model").replaceChildren(new Option("first that fits", ""), ...offered.map((name) => Object.assign(new Option(name, name), { translate: false })));
-    find("model").value = model ?? "";
-  }
-
   // ---- what a person does ----
   const edit = (change) => { change(shown()); update(); };
   const setUse = (patch) => edit((unit) => Object.assign(unit.use, patch));
   const desk = { element, find, server, shown, useOf, edit, setUse, complain, gotPicture, begin, draw, frame: () => frame, weightsCame, editMap, canEdit: (unit) => unit.by === "picture" && unit.kind in editors };
   const picture = studio.controlPicture(desk);
   const map = studio.controlMap(desk);
+  const settings = studio.controlSettings(desk);
   async function weightsCame(name) {
     await picture.listAgain(name);
     draw();
@@ -291,16 +236,6 @@ studio.control = ({ element, props, server }) => {
     update();
   });
   for (const by of ["editor", "picture"]) find(`by-${by}`).addEventListener("click", () => edit((unit) => { begin(unit, "by"); unit.by = by; }));
-  const number = find("weight");
-  number.addEventListener("input", () => { if (!Number.isNaN(number.valueAsNumber)) setUse({ weight: number.valueAsNumber }); });
-  find("weight-range").addEventListener("input", () => setUse({ weight: Number(find("weight-range").value) }));
-  // The two ends of the span never meet, because a unit must begin before it ends.
-  const GAP = 0.05;
-  const share = (value) => Number(value.toFixed(2));
-  find("start").addEventListener("input", () => setUse({ start: share(Math.min(Number(find("start").value), shown().use.end - GAP)) }));
-  find("end").addEventListener("input", () => setUse({ end: share(Math.max(Number(find("end").value), shown().use.start + GAP)) }));
-  for (const name of ["mode", "fit"]) find(name).addEventListener("input", () => setUse({ [name]: find(name).value }));
-  find("model").addEventListener("input", () => setUse({ model: find("model").value || null }));
 
   // ---- what else changes ----
   const wanted = { width: null, height: null, card: null };
@@ -353,7 +288,7 @@ studio.control = ({ element, props, server }) => {
   });
   for (const name of Object.keys(wanted)) studio.watch(name, (value) => { wanted[name] = value; measure(); });
   studio.watch("model", ask);
-  studio.watch("followed", (known) => { followed = known; draw(); });
+  studio.watch("followed", (known) => { followed = known; map.follow(useOf(shown()), followed); });
   studio.on("use as control", ({ kind: name, from }) => {
     kind = name;
     const unit = shown();

@@ -66,6 +66,7 @@ studio.controlMap = (desk) => {
       console.warn("studio: a map could not be had", error);
       if (asked !== key) return;
       asked = "";
+      put(unit, "", size);
       desk.complain(unit, "The studio does not answer; change something to try again.");
     } finally {
       if (ticket === mineTicket) ticket = "";
@@ -89,7 +90,7 @@ studio.controlMap = (desk) => {
       if (ticket !== mineTicket) return;
       const how = await studio.ask(server.progress, mineTicket).catch((error) => console.warn("studio: the progress is not known", error));
       if (ticket !== mineTicket || !how) continue;
-      find("map-text").textContent = how.message;
+      find("map-text").textContent = how.message || "is being made";
       find("map-bar").style.width = `${100 * how.fraction}%`;
       find("map-track").hidden = !how.message;
       find("map-cancel").hidden = !how.message;

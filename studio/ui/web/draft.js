@@ -23,9 +23,11 @@ studio.draftPanel = ({ element, server }) => {
   async function save() {
     if (!ready || overtaken || studio.looksOn()) return;
     try {
-      const answer = await studio.ask(server.draft_save, [studio.visitor, tab, known, JSON.stringify(studio.wholeDraft())]);
+      const text = JSON.stringify(studio.wholeDraft());
+      const answer = await studio.ask(server.draft_save, [studio.visitor, tab, known, text]);
       if (answer.error) return say(answer.error, false);
-      noted(answer.version, false);
+      // What was changed meanwhile is still to be saved.
+      noted(answer.version, JSON.stringify(studio.wholeDraft()) !== text);
       if (answer.other) say("Another tab had changed the settings; what is set here has replaced that.", false);
     } catch (error) {
       console.warn("studio: the draft could not be kept on the server", error);

@@ -1,9 +1,7 @@
-// The History column: thumbnails newest first, more of them as one scrolls; what is done with one, with several, and with two.
+// The History column: more of it as one scrolls; what is done with one picture, with several, and with two.
 studio.history = ({ element, props, server }) => {
   const find = (part) => element.querySelector(`[data-part="${part}"]`);
-  const list = find("list");
   const rows = new Map(); // id -> what the server said of a picture, newest first
-  const tiles = new Map(); // id -> its node
   const picked = new Set(); // ids of the ticked ones
   let opened = null; // id of the picture on the stage
   let carded = null; // id of the picture in the card: the same, but whose tags are being typed stays there until they are
@@ -77,69 +75,21 @@ studio.history = ({ element, props, server }) => {
   }
 
   // ---- tiles ----
-  const make = (tag, attributes = {}, ...inside) => {
-    const node = Object.assign(document.createElement(tag), attributes);
-    node.append(...inside);
-    return node;
-  };
-  const called = (row) => `${row.prompt || "Picture without a prompt"}, seed ${row.seed}`;
+  const tiles = studio.historyTiles({
+    list: find("list"), rows, picked, opened: () => opened, icon: find("star").querySelector("svg").outerHTML,
+    acts: {
+      choose: (id) => safely(choose)(id),
+      full: (id) => full(id),
+      star: (id) => safely(setStar)([id], !rows.get(id).starred),
+      pick: (id, on) => pick(id, on),
+      remove: (id) => safely(remove)(picked.size ? [...picked] : [id]),
+    },
+  });
+  const { ids, neighbour, put, drop, mark } = tiles;
 
-  function tile(row) {
-    const picture = make("img", { src: `kept/${row.id}.jpg`, alt: "", loading: "lazy", decoding: "async" });
-    picture.addEventListener("error", () => node.toggleAttribute("data-gone", true));
-    const open = make("button", { type: "button", className: "open", tabIndex: -1 }, make("span", { title: row.prompt, translate: false }, picture));
-    open.setAttribute("aria-label", `Show: ${called(row)}`);
-    open.addEventListener("click", safely(() => choose(row.id)));
-    open.addEventListener("dblclick", () => full(row.id));
-    const star = make("button", { type: "button", className: "star", tabIndex: -1, innerHTML: find("star").querySelector("svg").outerHTML });
-    star.setAttribute("aria-label", `Star: ${called(row)}`);
-    star.addEventListener("click", safely(() => setStar([row.id], !rows.get(row.id).starred)));
-    const tick = make("input", { type: "checkbox", tabIndex: -1 });
-    tick.setAttribute("aria-label", `Select: ${called(row)}`);
-    tick.addEventListener("input", () => pick(row.id, tick.checked));
-    const node = make("div", { className: "tile" }, open, star, tick);
-    node.dataset.id = row.id;
-    return node;
-  }
-
-  function put(row, first) {
-    if (rows.has(row.id)) return;
-    rows.set(row.id, row);
-    tiles.set(row.id, tile(row));
-    list[first ? "prepend" : "append"](tiles.get(row.id));
-    mark(row.id);
-    reach();
-  }
-  function drop(id) {
-    tiles.get(id)?.remove();
-    tiles.delete(id);
-    rows.delete(id);
-    picked.delete(id);
-  }
   function clear() {
     [...rows.keys()].forEach(drop);
     draw();
-  }
-  function mark(id) {
-    const node = tiles.get(id);
-    if (!node) return;
-    node.toggleAttribute("data-starred", rows.get(id).starred);
-    node.toggleAttribute("data-picked", picked.has(id));
-    node.querySelector("input").checked = picked.has(id);
-    node.querySelector(".open").setAttribute("aria-pressed", id === opened);
-    node.querySelector(".star").setAttribute("aria-pressed", rows.get(id).starred);
-  }
-  // One tile is a stop for Tab; arrow keys go from there.
-  function reach(wanted) {
-    const stop = wanted ?? (list.querySelector('.open[tabindex="0"]') || tiles.get(opened)?.querySelector(".open") || list.querySelector(".open"));
-    if (!stop) return;
-    if (wanted) list.querySelectorAll('.open[tabindex="0"]').forEach((node) => { node.tabIndex = -1; });
-    stop.tabIndex = 0;
-  }
-  const ids = () => [...list.children].map((node) => node.dataset.id);
-  function neighbour(id, step) {
-    const all = ids();
-    return all[all.indexOf(id) + step];
   }
 
   function drawEmpty() {
@@ -192,7 +142,7 @@ studio.history = ({ element, props, server }) => {
     opened = id;
     if (document.activeElement !== find("tags")) carded = id;
     [before, id].forEach(mark);
-    if (tiles.has(id)) reach(tiles.get(id).querySelector(".open"));
+    if (tiles.has(id)) tiles.reach(id);
     draw();
   }
   async function choose(id) {
@@ -218,14 +168,11 @@ studio.history = ({ element, props, server }) => {
   async function move(wanted, change) {
     await ask(server.history_change, [wanted, change]);
     const next = neighbour(wanted[0], 1) ?? neighbour(wanted[0], -1);
-    const held = list.contains(document.activeElement);
+    const held = find("list").contains(document.activeElement);
     wanted.forEach(drop);
-    if (held && tiles.has(next)) {
-      reach(tiles.get(next).querySelector(".open"));
-      tiles.get(next).querySelector(".open").focus();
-    }
+    if (held && tiles.has(next)) tiles.focus(next);
     drawEmpty();
-    reach();
+    tiles.reach();
     const many = wanted.length === 1 ? "The picture is" : `${wanted.length} pictures are`;
     const other = change === "delete" ? "restore" : "delete";
     toast(`${many} ${change === "delete" ? "in the trash." : "back."}`, async () => {
@@ -248,7 +195,7 @@ studio.history = ({ element, props, server }) => {
   async function zip(wanted) {
     if (wanted.length === 1) return studio.download(`studio-${rows.get(wanted[0]).seed}.png`, `kept/${wanted[0]}.png`);
     const { kind, bare } = studio.recall("download", { kind: "PNG", bare: false });
-    make("a", { href: `kept/pictures.zip?ids=${wanted.join(",")}&as=${kind}${bare ? "&bare=1" : ""}`, download: "" }).click();
+    Object.assign(document.createElement("a"), { href: `kept/pictures.zip?ids=${wanted.join(",")}&as=${kind}${bare ? "&bare=1" : ""}`, download: "" }).click();
   }
 
   // Takes a picture's settings up again: all of them, as one step that can be undone.
@@ -269,7 +216,7 @@ studio.history = ({ element, props, server }) => {
       if (!rows.has(wanted)) return;
       look(wanted);
       find("full-picture").src = `kept/${wanted}.png`;
-      find("full-picture").alt = called(rows.get(wanted));
+      find("full-picture").alt = tiles.called(rows.get(wanted));
     };
     show(id);
     find("full-dialog").onkeydown = ({ key }) => {
@@ -298,25 +245,10 @@ studio.history = ({ element, props, server }) => {
     await load(true);
     await describe();
   })));
-  list.addEventListener("keydown", (event) => {
-    const id = event.target.closest(".tile")?.dataset.id;
-    if (!id || event.ctrlKey || event.metaKey || event.altKey) return;
-    const across = Math.max(1, [...list.children].filter((node) => node.offsetTop === list.firstElementChild.offsetTop).length);
-    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: across, ArrowUp: -across }[event.key];
-    const act = {
-      " ": () => pick(id, !picked.has(id)),
-      s: () => safely(setStar)([id], !rows.get(id).starred),
-      Delete: () => safely(remove)(picked.size ? [...picked] : [id]),
-      f: () => full(id),
-    }[event.key];
-    if (!step && !act) return;
-    event.preventDefault();
-    if (act) return act();
-    const next = tiles.get(neighbour(id, step))?.querySelector(".open");
-    if (next) { reach(next); next.focus(); }
-  });
   find("tags").addEventListener("change", () => safely(tag)(carded, find("tags").value));
   find("card").addEventListener("focusout", ({ relatedTarget }) => {
+    // Another window took the keyboard: when this one has it again, the same tags are typed on.
+    if (document.activeElement === find("tags")) return;
     if (carded === opened || find("card").contains(relatedTarget)) return;
     carded = opened;
     draw();

@@ -3,7 +3,6 @@ studio.controlEditors.pose = ({ element, server, changed }) => {
   const find = (part) => element.querySelector(`[data-part="${part}"]`);
   const [JOINTS, LIMBS, COLOURS, DIMMED, HALF_WIDTH, MOST, LONGEST] = JSON.parse(find("pose").dataset.skeleton);
   const { BODY, unpack, known, seen, anybody, box, turned, gesture, nearest, make } = studio.poses;
-  const LARGEST = 20_000_000;
   const MOUSE = 13, FINGER = 24; // how far from a joint it is still taken, in pixels of the screen
   const canvas = find("canvas");
   const figure = studio.poses.painter({ LIMBS, COLOURS, DIMMED });
@@ -17,7 +16,6 @@ studio.controlEditors.pose = ({ element, server, changed }) => {
   let person = 0;
   let joint = null; // the chosen joint of the chosen person
   let turn = 0; // goes up whenever another unit is shown, so that late answers are dropped
-  let poses = null;
   let shown = ""; // id of the unit that is shown
   const histories = new Map(); // a unit and what it holds -> {undo, redo}, so that a tab switch loses no step
   const within = (id, own) => `${id} ${JSON.stringify(own)}`;
@@ -189,12 +187,13 @@ studio.controlEditors.pose = ({ element, server, changed }) => {
     people[person] = next;
     return true;
   }
-  function drop(event) {
-    if (!fingers.delete(event.pointerId) || fingers.size || !drag) return;
-    const { before, moved } = drag;
+  function end() {
+    fingers.clear();
+    const done = drag;
     drag = null;
-    if (moved) commit(before);
+    if (done?.moved) commit(done.before);
   }
+  const drop = (event) => { if (fingers.delete(event.pointerId) && !fingers.size) end(); };
   // Where a finger took hold of something, the page must not scroll instead.
   canvas.addEventListener("touchstart", (event) => { if (drag) event.preventDefault(); }, { passive: false });
   canvas.addEventListener("pointerup", drop);
@@ -291,45 +290,12 @@ studio.controlEditors.pose = ({ element, server, changed }) => {
       return null;
     }
   }
-  async function library() {
-    poses ??= await asked(server.pose_library, null, "poses");
-    return poses ?? [];
-  }
   function take(pose) {
     edit(() => { people = fitted(pose); [person, joint] = [0, null]; });
   }
-  let given = 0; // number of the newest text or picture that was given to be read
-  const tooLong = (length) => complain(`This pose has ${length} characters; one of at most ${LONGEST} can be read, so leave people or frames out.`);
-  async function read(text) {
-    if (text.length > LONGEST) return tooLong(text.length);
-    const now = turn, mine = (given += 1);
-    const pose = await asked(server.pose_read, text);
-    if (!pose || now !== turn || mine !== given) return;
-    take(pose);
-    find("text").value = "";
-    open("import", "importing", false);
-  }
+  const { library, showLibrary } = studio.poseImport({ element, find, server, longest: LONGEST, turn: () => turn, asked, complain, take, figure, draw });
+
   const save = (name, url) => Object.assign(document.createElement("a"), { href: url, download: name }).click();
-  function open(button, part, wanted) {
-    find(button).setAttribute("aria-expanded", wanted);
-    find(part).hidden = !wanted;
-  }
-  async function showLibrary(wanted) {
-    open("poses", "library", wanted);
-    if (!wanted || find("library").children.length) return;
-    const list = await library();
-    find("library").replaceChildren(...list.map(({ name, pose }) => {
-      const button = studio.poses.small(name, pose, figure);
-      button.addEventListener("click", () => take(pose));
-      return button;
-    }));
-  }
-  const flip = (button) => find(button).getAttribute("aria-expanded") !== "true";
-  find("poses").addEventListener("click", () => showLibrary(flip("poses")));
-  find("import").addEventListener("click", () => { open("import", "importing", flip("import")); find("text").focus(); });
-  find("choose").addEventListener("click", () => find("file").click());
-  find("file").addEventListener("change", () => { const [file] = find("file").files; find("file").value = ""; if (file) bring(file); });
-  find("text").addEventListener("input", () => { if (find("text").value.trim()) studio.settle(read(find("text").value)); });
   find("json").addEventListener("click", () => {
     const url = URL.createObjectURL(new Blob([JSON.stringify(pack(), null, 1)], { type: "application/json" }));
     save("pose.json", url);
@@ -339,33 +305,6 @@ studio.controlEditors.pose = ({ element, server, changed }) => {
     const png = await asked(server.pose_png, [JSON.stringify(pack()), [frame.width, frame.height]], "png");
     if (png) save("pose.png", png);
   });
-  async function findPeople(file) {
-    if (file.size > LARGEST) return complain(`This picture is a file of ${Math.round(file.size / 1e6)} MB; give one of at most ${LARGEST / 1e6} MB.`);
-    const now = turn, mine = (given += 1), reader = new FileReader();
-    await new Promise((done, failed) => { reader.onload = done; reader.onerror = () => failed(reader.error); reader.readAsDataURL(file); });
-    find("said").textContent = "Looking for people in the picture";
-    const pose = await asked(server.pose_find, reader.result);
-    if (now !== turn || mine !== given) return;
-    if (!pose) return draw();
-    take(pose);
-    open("import", "importing", false);
-  }
-  async function readFile(file) {
-    if (!isText(file)) return findPeople(file);
-    return file.size > 4 * LONGEST ? tooLong(file.size) : read(await file.text());
-  }
-  const bring = (file) => studio.settle(readFile(file).catch((error) => {
-    console.warn("studio: a file could not be read", error);
-    complain("This file could not be read; choose it again.");
-  }));
-  const isText = (file) => file && !file.type.startsWith("image/");
-  element.addEventListener("drop", (event) => {
-    const file = [...event.dataTransfer.files].find(isText);
-    if (!file) return;
-    event.preventDefault();
-    event.stopPropagation();
-    bring(file);
-  });
   new ResizeObserver(() => { if (canvas.clientWidth && !drag) draw(); }).observe(canvas);
 
   return {
@@ -374,14 +313,17 @@ studio.controlEditors.pose = ({ element, server, changed }) => {
       shown = id;
       turn += 1;
       people = own ? fitted(own) : [];
-      [person, joint, drag, last] = [0, null, null, { what: "", at: 0 }];
-      fingers.clear();
+      [person, joint, last] = [0, null, { what: "", at: 0 }];
       history = histories.get(within(id, own)) ?? { undo: [], redo: [] };
       complain("");
       draw();
       if (!people.length) showLibrary(true);
     },
-    hide: () => { turn += 1; },
+    hide() {
+      end();
+      turn += 1;
+    },
+    finish: end,
     async take(asked, own, id) {
       const { pose, error } = await studio.ask(server.pose_people, asked);
       if (error) return { error };

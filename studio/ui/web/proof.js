@@ -14,7 +14,7 @@ studio.proof = ({ find, server, failed }) => {
     const key = `${job} ${index}`;
     if (!maps.has(key)) {
       const fetched = studio.ask(server.unit_map, [job, index]).then((answer) => {
-        if (!answer) throw new Error("the map is no longer kept");
+        if (!answer) throw studio.gone("The picture is no longer kept; make it again with its seed.");
         return answer.map;
       });
       fetched.catch(() => maps.delete(key));
@@ -75,6 +75,8 @@ studio.proof = ({ find, server, failed }) => {
       mark();
     },
     hide() {
+      // A preview comes many times a second, and whoever hears of it draws anew.
+      if (!work) return;
       work = unit = null;
       studio.know("followed", []);
       find("proof").hidden = true;

@@ -38,9 +38,9 @@ studio.settingsFrom = ({ element, props, server }) => {
     if (studio.looksOn()) return;
     const mine = (reading += 1);
     complain("");
-    if (file.size > LARGEST) return complain(`${file.name} is a file of ${Math.round(file.size / 1e6)} MB; give one of at most 20 MB.`);
     find("choose").setAttribute("aria-busy", "true");
     try {
+      if (file.size > LARGEST) return complain(`${file.name} is a file of ${Math.round(file.size / 1e6)} MB; give one of at most 20 MB.`);
       const address = await asAddress(file);
       const found = await studio.ask(server.recall, [file.name, address]);
       if (mine !== reading) return;

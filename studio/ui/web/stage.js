@@ -1,8 +1,7 @@
-// The stage: pulls how the visitor's jobs stand, newest preview only, and shows their pictures.
+// The stage: shows how the visitor's jobs stand and their pictures; what is done with the picture that stands there.
 studio.stage = ({ element, props, server, watch }) => {
   const find = (part) => element.querySelector(`[data-part="${part}"]`);
   const root = find("stage");
-  const waiting = []; // ids of this visitor's jobs that are not over, the shown one first
   // What is shown is a work: {job, prompt, columns, width, height, pictures: [{id, seed, thumb}], units}; `job` is null when it comes from
   // the history, and `id` is empty when the history keeps nothing.
   let chosen = null; // {work, index} that is to be shown; index null is the whole batch
@@ -10,9 +9,9 @@ studio.stage = ({ element, props, server, watch }) => {
   const saving = new Set(); // {work, index} of what is being written to files of the visitor's own
   let live = null; // the running job's newest view with a preview
   let pinned = false; // somebody looks at a finished picture while a job runs
-  let following = false;
   const { file, release } = studio.addresses({ server, needed: () => [chosen, shown, ...saving].map((one) => one?.work) });
-  const proof = studio.proof({ find, server, failed: (error) => unreachable(error) });
+  const { follow, insist, failed, count } = studio.following({ server, draw: (view) => draw(view), gone: () => gone(), complain: (message) => complain(message, "") });
+  const proof = studio.proof({ find, server, failed });
   let newest = null; // the finished job that was shown last without being asked for
   let spoken = ""; // what screen readers were told last
   let answered; // number of the newest answer to Generate that was dealt with
@@ -93,16 +92,16 @@ studio.stage = ({ element, props, server, watch }) => {
     button.setAttribute("aria-pressed", !pinned);
     button.addEventListener("click", () => {
       pinned = false;
-      preview(live).catch(unreachable);
+      preview(live).catch(failed);
     });
     return button;
   }
 
   function look(work, index) {
-    pinned = waiting.length > 0;
+    pinned = count() > 0;
     show(work, index).catch((error) => {
       pinned = pinned && shown !== null;
-      unreachable(error);
+      failed(error);
     });
   }
 
@@ -145,7 +144,7 @@ studio.stage = ({ element, props, server, watch }) => {
   }
 
   async function draw(view) {
-    const more = waiting.length - 1;
+    const more = count() - 1;
     // A run is done for the page once its picture stands there.
     if (view.phase !== "done") root.dataset.phase = view.phase;
     find("left").textContent = view.left;
@@ -170,26 +169,20 @@ studio.stage = ({ element, props, server, watch }) => {
     if (view.phase === "done") {
       studio.say("kept");
       const work = workOf(view);
-      await show(work, work.pictures.length > 1 ? null : 0);
+      try {
+        await show(work, work.pictures.length > 1 ? null : 0);
+      } catch (error) {
+        if (!(error instanceof studio.Told)) throw error; // it is asked for again
+        failed(error);
+      }
       root.dataset.phase = view.phase;
     }
   }
 
-  // What is only looked at is not this visitor's to stop.
-  const tellBusy = () => studio.know("busy", waiting.length > 0 && !studio.looksOn());
-
-  let silent = false; // whether the page says that the studio does not answer
-  const unreachable = (error) => {
-    console.warn("studio: no answer", error);
-    silent = !(error instanceof studio.Told);
-    complain(silent ? "The studio does not answer; trying again." : error.message, "");
-  };
-  function answers() {
-    if (silent) complain("", "");
-    silent = false;
-  }
-
   function gone() {
+    live = null;
+    pinned = false;
+    strip();
     root.dataset.phase = studio.looksOn() ? "stopped" : "failed";
     find("left").textContent = studio.looksOn() ? "" : "lost";
     find("right").textContent = "";
@@ -197,99 +190,46 @@ studio.stage = ({ element, props, server, watch }) => {
     complain("This run is gone, because the studio was started anew; press Generate to make it again.", "");
   }
 
-  // Tails one job until it is over. Only the newest preview is fetched, and only when the tab can be seen.
-  async function tail(job) {
-    let version = -1, seen = -1;
-    for (;;) {
-      await studio.seen();
-      let view;
-      try {
-        view = await studio.ask(server.poll, [job, version, seen]);
-        answers();
-      } catch (error) {
-        unreachable(error);
-        await studio.sleep(1000);
-        continue;
-      }
-      if (view === null) return gone();
-      ({ version, seen } = view);
-      // A picture that cannot be shown is said to be so; asking again would not bring it back.
-      await draw(view).catch(unreachable);
-      if (view.over) return;
-      await studio.sleep(40);
-    }
-  }
-
-  async function follow() {
-    tellBusy();
-    if (following) return;
-    following = true;
-    while (waiting.length) {
-      await tail(waiting[0]);
-      waiting.shift();
-      tellBusy();
-    }
-    following = false;
-    studio.know("place", "");
-    studio.say("over");
-  }
-
   // After a reload: what runs is followed again; else what ended last comes back, or what was looked at here before the studio was restarted.
   async function restore() {
     const jobs = await studio.ask(server.mine, studio.visitor);
-    answers();
-    jobs.filter(({ job, over }) => !over && !waiting.includes(job)).forEach(({ job }) => waiting.push(job));
-    const last = jobs.findLast(({ over }) => over);
-    const view = last && last.job !== newest && await studio.ask(server.poll, [last.job, -1, -1]);
+    const last = jobs.findLast(({ over }) => over)?.job;
+    const view = last && last !== newest && await studio.ask(server.poll, [last, -1, -1]);
     const before = studio.recall("shown", null);
-    if (view) await draw(view).catch(unreachable);
+    // What was begun or shown meanwhile is newer.
+    if (view && view.job !== newest && !count()) await insist(() => draw(view));
     else if (!last && before?.id && !chosen) await show({ job: null, columns: 1, units: [], pictures: [before], ...before }, 0).catch(() => studio.forget("shown"));
-    follow();
-  }
-
-  async function start() {
-    for (;;) {
-      try {
-        return await restore();
-      } catch (error) {
-        unreachable(error);
-        await studio.sleep(1000);
-      }
-    }
+    follow(...jobs.filter(({ over }) => !over).map(({ job }) => job));
   }
 
   async function download() {
     const mine = { ...shown };
     saving.add(mine);
-    // Some browsers fetch an address only a while after they were asked to save it.
-    setTimeout(() => { saving.delete(mine); release(); }, 60_000);
-    for (const index of indexesOf(mine)) {
-      const { name, url } = await file(mine.work, index);
-      await studio.download(name, url);
+    try {
+      for (const index of indexesOf(mine)) {
+        const { name, url } = await file(mine.work, index);
+        await studio.download(name, url);
+      }
+    } finally {
+      // Some browsers fetch an address only a while after they were asked to save it.
+      setTimeout(() => { saving.delete(mine); release(); }, 60_000);
     }
   }
 
-  function stop() {
-    if (waiting.length && !studio.looksOn()) studio.ask(server.stop_job, waiting[0]).catch(unreachable);
-  }
-
-  studio.on("stop", stop);
   // Who looks on has no jobs of their own to follow; the owner may have begun one.
   studio.on("look again", () => restore().catch((error) => console.warn("studio: whether anything is shown is not known", error)));
-  studio.watch("person", tellBusy);
   watch("value", () => {
     if (props.value.number === answered) return;
     answered = props.value.number;
     complain(props.value.error, props.value.hint);
     if (props.value.error) find("error").scrollIntoView({ block: "nearest" });
-    if (props.value.job && !waiting.includes(props.value.job)) {
-      waiting.push(props.value.job);
+    if (props.value.job) {
       find("picture").scrollIntoView({ block: "nearest" });
-      follow();
+      follow(props.value.job);
     }
   });
   find("error-close").addEventListener("click", () => complain("", ""));
-  find("download").addEventListener("click", () => download().catch(unreachable));
+  find("download").addEventListener("click", () => download().catch(failed));
   find("reuse").addEventListener("click", () => studio.say("set", { field: "seed", value: shown.work.pictures[shown.index ?? 0].seed }));
   const shownId = () => shown.work.pictures[shown.index ?? 0].id;
   find("reuse-all").addEventListener("click", () => studio.say("reuse", shownId()));
@@ -319,6 +259,5 @@ studio.stage = ({ element, props, server, watch }) => {
     Object.assign(find("use-as-button"), { disabled: off, title: off ? items[0].title : "" });
   });
   studio.on("collect", () => { props.value = { visitor: studio.visitor, number: answered }; });
-  tellBusy();
-  start();
+  insist(restore);
 };
