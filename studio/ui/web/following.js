@@ -14,7 +14,7 @@ studio.following = ({ server, draw, gone, complain }) => {
     else complain(again ? "The studio does not answer; trying again." : "The studio does not answer; try again.");
   }
 
-  // Does what needs the studio until it answers; returns nothing when it answered with a sentence, which asking again would not change.
+  // Does what needs the studio until it answers; returns nothing when it answered with a sentence.
   async function insist(work) {
     for (;;) {
       try {
@@ -40,7 +40,11 @@ studio.following = ({ server, draw, gone, complain }) => {
         await studio.seen();
         return studio.ask(server.poll, [job, version, seen]);
       });
-      if (!view) return gone();
+      if (view === null) return gone();
+      if (!view) {
+        await studio.sleep(1000); // it was refused for now, with a sentence
+        continue;
+      }
       ({ version, seen } = view);
       await insist(() => draw(view));
       if (view.over) return;
