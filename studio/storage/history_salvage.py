@@ -8,7 +8,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from studio.kept import Entry
-from studio.storage.history_rows import COLUMNS, as_text, entry_of
+from studio.storage.history_entries import as_text, entry_of
+from studio.storage.history_rows import COLUMNS
 
 log = logging.getLogger("studio")
 # Microseconds since 1970: 2020, before which there was no studio, and what no row's key is beyond.

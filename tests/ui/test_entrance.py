@@ -79,6 +79,6 @@ def test_guests_cannot_fill_the_memory(closed: Closed) -> None:
             slow.sendall(f"{head}cookie: {cookies}\r\ncontent-length: 58500000\r\n\r\n".encode() + b"[")
         until = time.monotonic() + 90
         while (answer := maker.post("/gradio_api/component_server", json={"data": "x" * 3_000_000})).json().get("error") != told["error"]:
-            assert answer.status_code == 403 and time.monotonic() < until
+            assert answer.status_code == 403 and time.monotonic() < until, answer.text
     # Others are not held back by that.
     assert sent(closed.http(closed.guest("maker")), 2) == 403
