@@ -172,6 +172,5 @@ class Worker:
 
     def _report(self, job: Job, run: Run, *, seconds: float) -> None:
         # The finished picture follows the last step at once, so a preview of it would only cost time.
-        draw = run.preview() if run.index < run.total else None
-        frame = self._pump.frame(job.id, run.index, seconds=seconds, draw=draw) if draw else None
+        frame = self._pump.frame(job.id, run.index, seconds=seconds, begin=run.preview) if run.index < run.total else None
         job.emit(Step(job_id=job.id, index=run.index, total=run.total, seconds=seconds), frame=frame)

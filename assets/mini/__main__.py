@@ -18,6 +18,7 @@ STAGES = {
     "posed": 0.0,
     **dict.fromkeys(("control-sketch", "control-depth", "control-pose"), 20.0),
     **dict.fromkeys(("lora-clay", "lora-ink", "lora-pixel", "lora-neon"), 6.0),
+    "judge-styled": 9.0,
     "judge-styles": 5.0,
     "judge-depth": 4.0,
 }
@@ -62,13 +63,15 @@ def prepare(stage: str, run: Path) -> None:
 
 
 def train_judges(name: str, run: Path, minutes: float) -> None:
-    """The judge, the style judge (`styles`) and the depth reader (`depth`)."""
+    """The judge, the same in every style (`styled`), and the readers of styles (`styles`) and depth (`depth`)."""
     from .train.judge import smear, train_judge
-    from .train.judge_members import train_depth_reader, train_style_judge
+    from .train.judge_members import train_depth_reader, train_style_reader, train_styled
 
     match name:
+        case "styled":
+            train_styled(run, minutes)
         case "styles":
-            train_style_judge(run, minutes)
+            train_style_reader(run, minutes)
         case "depth":
             train_depth_reader(run, minutes)
         case _:

@@ -1,9 +1,10 @@
-"""Preview methods: what turns a step's x0 estimate into a small picture, off the engine's thread.
+"""Preview methods: what turns a step's x0 estimate into a small picture.
 
-To add one, write a class with `draw` and `learn` and a line in `PREVIEWERS`.
+To add one, write a class with `begin` and `learn` and a line in `PREVIEWERS`.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,7 +15,7 @@ from studio.engine.estimate import Blend
 from studio.engine.linear_map import FIRST_FIT_WEIGHT, Floats, LinearMap, practice_pictures
 from studio.settings import PreviewName
 
-Fetch = Callable[[], Floats]
+Draw = Callable[[], list[Image.Image]]
 # Latent positions the first fit sees; SD's encoder takes about a second a thousand on two CPU cores.
 FIT_POSITIONS = 2048
 FIT_SIDE = 256
@@ -22,30 +23,50 @@ FIT_SIDE = 256
 LEARNED_FROM = 24
 
 
-class Previewer(Protocol):
-    """Draws latents small."""
+@dataclass(frozen=True)
+class Latest:
+    """What the newest step saw: enough to draw the picture it expects.
 
-    def draw(self, latents: Floats) -> list[Image.Image]:
-        """Return one RGB picture per row of latents (n, channels, h, w). Called on the preview thread."""
+    Attributes:
+        sample, prediction: (pictures, channels, h, w), float32 on the model's device; never written to.
+        blend: how the two make x0.
+    """
+
+    sample: torch.Tensor
+    prediction: torch.Tensor
+    blend: Blend
+
+    def estimate(self) -> torch.Tensor:
+        """Return x0."""
+        return torch.add(self.sample * self.blend.keep, self.prediction, alpha=self.blend.take)
+
+
+class Previewer(Protocol):
+    """Draws steps small."""
+
+    def begin(self, latest: Latest) -> Draw:
+        """Do what is cheap on the engine's thread, and return what draws one RGB picture per row on another, if somebody looks."""
         ...
 
-    def learn(self, latents: Floats, pictures: Floats) -> None:
+    def learn(self, latents: torch.Tensor, pictures: Floats) -> None:
         """Improve from finished pictures, RGB 0 .. 1, (n, height, width, 3). Called on the engine's thread."""
         ...
 
 
 class LinearPreviewer:
-    """Draws with a linear map; about 0.1 ms a picture and no memory on the device."""
+    """Draws with a linear map, `patch` pixels per latent position, as one more small layer of every step."""
 
     def __init__(self, fitted: LinearMap) -> None:
         self._map = fitted
         self._learned = 0
 
-    def draw(self, latents: Floats) -> list[Image.Image]:
-        """Return pictures of `patch` pixels per latent position."""
-        return [Image.fromarray(picture) for picture in self._map.draw(latents)]
+    @torch.inference_mode()
+    def begin(self, latest: Latest) -> Draw:
+        """Draw on the device; what is left is to bring the pixels to the CPU."""
+        fetch = fetched(self._map.draw(latest.estimate()))
+        return lambda: [Image.fromarray(picture) for picture in fetch().numpy()]
 
-    def learn(self, latents: Floats, pictures: Floats) -> None:
+    def learn(self, latents: torch.Tensor, pictures: Floats) -> None:
         """Refit the map, until it has seen enough."""
         if self._learned < LEARNED_FROM:
             self._map.learn(latents, pictures)
@@ -58,16 +79,21 @@ class DecoderPreviewer:
     def __init__(self, decoder: Any) -> None:
         self._decoder = decoder
 
-    def draw(self, latents: Floats) -> list[Image.Image]:
-        """Return pictures in the decoder's own size."""
-        with torch.inference_mode():
-            # An AutoencoderTiny takes latents as the denoising loop has them; its own factor is 1 as a rule.
-            rows = torch.from_numpy(latents / self._decoder.config.scaling_factor)
-            decoded = self._decoder.decode(rows.to(self._decoder.device, self._decoder.dtype)).sample
-            values = decoded.float().cpu().permute(0, 2, 3, 1).numpy()
+    @torch.inference_mode()
+    def begin(self, latest: Latest) -> Draw:
+        """Note the estimate; the decoder is worth running for a viewer only."""
+        fetch = fetched(latest.estimate())
+        return lambda: self._draw(fetch())
+
+    @torch.inference_mode()
+    def _draw(self, latents: torch.Tensor) -> list[Image.Image]:
+        # An AutoencoderTiny takes latents as the denoising loop has them; its own factor is 1 as a rule.
+        rows = latents / self._decoder.config.scaling_factor
+        decoded = self._decoder.decode(rows.to(self._decoder.device, self._decoder.dtype)).sample
+        values = decoded.float().cpu().permute(0, 2, 3, 1).numpy()
         return [Image.fromarray(np.clip(picture * 127.5 + 128, 0, 255).astype(np.uint8)) for picture in values]
 
-    def learn(self, latents: Floats, pictures: Floats) -> None:
+    def learn(self, latents: torch.Tensor, pictures: Floats) -> None:
         """Nothing to learn; the decoder was trained."""
 
 
@@ -77,16 +103,16 @@ def fit_linear(vae: Any) -> LinearPreviewer:
     fitted = LinearMap(int(vae.config.latent_channels), max(1, scale // 4))
     side = FIT_SIDE // scale
     pictures = practice_pictures(max(1, FIT_POSITIONS // side**2), FIT_SIDE)
-    latents = np.concatenate([_encode(vae, picture) for picture in pictures])
+    latents = torch.cat([_encode(vae, picture) for picture in pictures])
     fitted.learn(latents, pictures, weight=FIRST_FIT_WEIGHT / len(pictures))
     return LinearPreviewer(fitted)
 
 
 @torch.inference_mode()
-def _encode(vae: Any, picture: Floats) -> Floats:
+def _encode(vae: Any, picture: Floats) -> torch.Tensor:
     pixels = torch.from_numpy(picture).permute(2, 0, 1)[None] * 2 - 1
-    latents = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist.mode() * vae.config.scaling_factor
-    return np.asarray(latents.float().cpu().numpy(), np.float32)
+    latents: torch.Tensor = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist.mode() * vae.config.scaling_factor
+    return latents
 
 
 def _linear(vae: Any, decoder: Any | None) -> Previewer | None:
@@ -109,32 +135,27 @@ PREVIEWERS: dict[PreviewName, Callable[[Any, Any | None], Previewer | None]] = {
 """By the setting's value: makes a previewer from the VAE and the tiny decoder, if the model folder has one."""
 
 
-def fetch_estimate(sample: torch.Tensor, prediction: torch.Tensor, blend: Blend) -> Fetch:
-    """Return a function that brings x0 = keep * sample + take * prediction to the CPU as float32.
+def fetched(made: torch.Tensor) -> Callable[[], torch.Tensor]:
+    """Return a function that brings a tensor to the CPU from another thread, where it may still be in the making.
 
-    Only notes references here: nothing is calculated and no device is waited for before the function is called, which
-    happens on another thread. On CUDA the copy runs on a stream of its own, so that it does not wait for the steps
-    queued since, nor they for it.
+    On CUDA the copy runs on a stream of its own, so that it does not wait for the steps queued since, nor they for it.
     """
-    if sample.device.type != "cuda":
-        return lambda: _mix(sample.cpu().numpy(), prediction.cpu().numpy(), blend)
+    if made.device.type != "cuda":
+        return made.cpu
     ready = torch.cuda.Event()
     ready.record()
-    return lambda: _fetch_cuda(sample, prediction, blend=blend, ready=ready)
+    return lambda: _fetched_aside(made, ready)
 
 
-def _fetch_cuda(sample: torch.Tensor, prediction: torch.Tensor, *, blend: Blend, ready: torch.cuda.Event) -> Floats:
-    aside = torch.cuda.Stream(sample.device)
+def _fetched_aside(made: torch.Tensor, ready: torch.cuda.Event) -> torch.Tensor:
+    aside = torch.cuda.Stream(made.device)
     with torch.inference_mode(), torch.cuda.stream(aside):
         aside.wait_event(ready)
-        estimate = sample * blend.keep + prediction * blend.take
-        pinned = torch.empty(estimate.shape, pin_memory=True)
-        pinned.copy_(estimate, non_blocking=True)
+        pinned = torch.empty(made.shape, dtype=made.dtype, pin_memory=True)
+        pinned.copy_(made, non_blocking=True)
+        # Its memory must not be given to a later step before the copy is over.
+        made.record_stream(aside)
         done = torch.cuda.Event()
         done.record(aside)
     done.synchronize()
-    return np.array(pinned.numpy())
-
-
-def _mix(sample: Floats, prediction: Floats, blend: Blend) -> Floats:
-    return np.asarray(sample * np.float32(blend.keep) + prediction * np.float32(blend.take), np.float32)
+    return pinned

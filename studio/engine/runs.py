@@ -1,10 +1,9 @@
 """A run of one request as a value: its latents, its own scheduler, its generators, its embeddings, its place."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-import numpy as np
 import torch
 from PIL import Image
 
@@ -12,21 +11,12 @@ from studio.engine import guidance, sampling
 from studio.engine.adapters import NO_LORAS, Selection
 from studio.engine.decode import decode, to_image
 from studio.engine.devices import memory_explained
-from studio.engine.estimate import Blend, blend
+from studio.engine.estimate import blend
 from studio.engine.loader import Model
-from studio.engine.previews import fetch_estimate
+from studio.engine.previews import Draw, Latest
 from studio.engine.units import Rows, Unit, residuals
 from studio.errors import StudioError
 from studio.plan import Plan
-
-
-@dataclass(frozen=True)
-class Latest:
-    """What the newest step saw: enough to draw the picture it expects."""
-
-    sample: torch.Tensor
-    prediction: torch.Tensor
-    blend: Blend
 
 
 @dataclass(kw_only=True)
@@ -76,13 +66,10 @@ class DiffusersRun:
         with torch.inference_mode(), memory_explained(self.model.placement.device, doing="drawing"):
             self._step(self._predict())
 
-    def preview(self) -> Callable[[], list[Image.Image]] | None:
+    def preview(self) -> Draw | None:
         """Return a function that draws the newest x0 estimate on another thread."""
         previewer, latest = self.model.previewer, self.latest
-        if previewer is None or latest is None:
-            return None
-        fetch = fetch_estimate(latest.sample, latest.prediction, latest.blend)
-        return lambda: previewer.draw(fetch())
+        return previewer.begin(latest) if previewer and latest else None
 
     def finish(self) -> Iterator[Image.Image]:
         """Decode the pictures, each when it is asked for.
@@ -100,7 +87,7 @@ class DiffusersRun:
             with memory_explained(self.model.placement.device, doing="decoding the picture"):
                 pictures = decode(self.model.vae, row)
             if self.model.previewer:
-                self.model.previewer.learn(np.asarray(row.float().cpu().numpy(), np.float32), pictures)
+                self.model.previewer.learn(row, pictures)
             yield to_image(pictures[0])
 
     def snapshot(self) -> Self:

@@ -33,9 +33,14 @@ def main() -> int:
     engine.load(model, quiet)
     with tempfile.TemporaryDirectory() as folder:
         plans = [plan(model, make_controlnet(Path(folder, f"{i} depth"), model, seed=i), steps=options.steps) for i in range(2)]
-        drawn = Image.fromarray(np.random.default_rng(0).integers(0, 256, (plans[0].height, plans[0].width, 3), np.uint8), "RGB")
-        for each in plans:
-            engine.prepare(each, quiet)
+        return measure(engine, model, plans, pairs=options.pairs)
+
+
+def measure(engine: DiffusersEngine, model: ModelCard, plans: list[Plan], *, pairs: int) -> int:
+    """Switch between two plans whose ControlNets' files stay where they are: an engine reads a file anew that changed or went."""
+    drawn = Image.fromarray(np.random.default_rng(0).integers(0, 256, (plans[0].height, plans[0].width, 3), np.uint8), "RGB")
+    for each in plans:
+        engine.prepare(each, quiet)
     running = engine.start(plans[0], [drawn])
 
     def switch(number: int) -> DiffusersRun:
@@ -50,7 +55,7 @@ def main() -> int:
         running.advance()
 
     print(f"{model.name}, {engine.describe()}, {plans[0].width} x {plans[0].height}, {torch.get_num_threads()} threads", flush=True)
-    return conclude(compare("switch of resident ControlNets / one step", first=switch, second=step, pairs=options.pairs, bound=1.0))
+    return conclude(compare("switch of resident ControlNets / one step", first=switch, second=step, pairs=pairs, bound=1.0))
 
 
 def make_controlnet(folder: Path, model: ModelCard, *, seed: int) -> Path:

@@ -13,6 +13,8 @@ from diffusers import AutoencoderTiny, StableDiffusionPipeline
 
 from studio.engine.decode import decode
 from studio.engine.diffusers_engine import DiffusersEngine
+from studio.engine.estimate import Blend
+from studio.engine.previews import Latest
 from studio.errors import StudioError
 from studio.inventory import ModelCard
 from studio.schedulers import TABLE
@@ -108,7 +110,7 @@ def test_preview_at_the_last_step_shows_the_result(name: str, engine: DiffusersE
     latents_of(run)
     latest, final = run.latest, run.latents
     assert latest is not None
-    estimate = latest.sample * latest.blend.keep + latest.prediction * latest.blend.take
+    estimate = latest.estimate()
     bound = 0.35 if TABLE[name].stochastic or "Beta" in name else 0.2
     assert (estimate - final).abs().mean() < bound * final.abs().mean()
 
@@ -134,7 +136,8 @@ def test_previews_improve_with_finished_pictures(settings: Settings, tiny_card: 
         run = run_of(engine, tiny_card, seed=99, guidance_scale=2.0)
         final = latents_of(run)
         assert run.model.previewer is not None
-        drawn = np.asarray(run.model.previewer.draw(final.numpy())[0].resize((8, 8), 4), float)
+        draw = run.model.previewer.begin(Latest(final, torch.zeros_like(final), Blend(keep=1.0, take=0.0)))
+        drawn = np.asarray(draw()[0].resize((8, 8), 4), float)
         wanted = decode(run.model.vae, final)[0].reshape(8, 8, 8, 8, 3).mean((1, 3)) * 255
         return float(np.abs(drawn - wanted).mean())
 

@@ -227,6 +227,34 @@ def step(index: int) -> Step:
     return Step(job_id="", index=index, total=50, seconds=float(index))
 
 
+def begun(draw: Callable[[], list[Image.Image]]) -> Callable[[], Callable[[], list[Image.Image]]]:
+    """What a run's `preview` is where nothing has to be done at once."""
+    return lambda: draw
+
+
+def test_steps_that_nobody_looks_at_begin_a_frame_four_times_a_second() -> None:
+    job, pump, asked = Job(PLAN, visitor="v"), PreviewPump(budget=1.0), list[int]()
+
+    def begin(number: int) -> Callable[[], Callable[[], list[Image.Image]]]:
+        def first() -> Callable[[], list[Image.Image]]:
+            asked.append(number)
+            return lambda: [Image.new("RGB", (8, 8))]
+
+        return first
+
+    def drawn(numbers: range) -> None:
+        for number in numbers:
+            job.emit(step(number), frame=pump.frame(job.id, number, seconds=number / 20, begin=begin(number)))
+
+    drawn(range(1, 13))
+    assert asked == [1, 6, 11]
+    preview = job.look().preview
+    assert preview and preview.index == 11
+    drawn(range(13, 15))
+    assert asked == [1, 6, 11, 13]  # somebody looks, so the next step has one at once
+    pump.close()
+
+
 def test_only_the_newest_preview_is_drawn_and_only_for_who_looks() -> None:
     job, pump, drawn = Job(PLAN, visitor="v"), PreviewPump(budget=1.0), list[int]()
 
@@ -239,12 +267,12 @@ def test_only_the_newest_preview_is_drawn_and_only_for_who_looks() -> None:
 
     assert job.look().preview is None
     for number in range(1, 50):
-        job.emit(step(number), frame=pump.frame(job.id, number, seconds=float(number), draw=draw(number)))
+        job.emit(step(number), frame=pump.frame(job.id, number, seconds=float(number), begin=begun(draw(number))))
     assert (drawn, job.state().preview) == ([], None)
     first, again = job.look(), job.look()
     assert first.preview and first.preview.index == 49 and drawn == [49]
     assert first == again == job.state()
-    job.emit(step(50), frame=pump.frame(job.id, 50, seconds=50.0, draw=draw(50)))
+    job.emit(step(50), frame=pump.frame(job.id, 50, seconds=50.0, begin=begun(draw(50))))
     pump.close()
     assert job.look().preview == first.preview
     assert drawn == [49]
@@ -258,7 +286,7 @@ def test_who_looked_in_time_sees_the_preview_before_the_end() -> None:
         assert go.wait(10)
         return [Image.new("RGB", (8, 8))]
 
-    job.emit(step(1), frame=pump.frame(job.id, 1, seconds=1.0, draw=picture))
+    job.emit(step(1), frame=pump.frame(job.id, 1, seconds=1.0, begin=begun(picture)))
     with ThreadPoolExecutor(1) as viewer:
         seen = viewer.submit(job.look)
         assert drawing.wait(10)
@@ -283,7 +311,7 @@ def test_preview_budget_skips_frames() -> None:
         return [Image.new("RGB", (8, 8))]
 
     for number in range(1, 40):
-        job.emit(step(number), frame=pump.frame(job.id, number, seconds=number * 0.05, draw=slow))
+        job.emit(step(number), frame=pump.frame(job.id, number, seconds=number * 0.05, begin=begun(slow)))
         job.look()
     pump.close()
     assert 5 <= len(drawn) <= 9  # five in any case, then 10 ms at 2 % is one frame in 500 ms; the run lasts 2 s

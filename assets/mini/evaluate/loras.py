@@ -14,8 +14,9 @@ from studio import GenerationRequest, LoraUse, open_studio
 from studio.service import Studio
 
 from ..export import LORAS
-from ..judge.style import WEIGHTS, StyleJudge, load_style_judge, styles_of
-from ..judge.verdict import look
+from ..judge.network import Judge
+from ..judge.style import WEIGHTS, load_style_reader, styles_of
+from ..judge.verdict import load_judge, look
 from ..world.render import render
 from ..world.styles import STYLES, Style
 from .measures import colour_right, shape_right, share
@@ -27,8 +28,8 @@ SCHEDULER = "DPM++ 2M"
 BOUND = ">= 95 % / <= 3 %, right >= 85 %"
 
 
-def _right(judge: StyleJudge, wanted: list[Ask], pictures: NDArray[np.uint8]) -> float:
-    verdicts = look(judge.facts, pictures)
+def _right(judge: Judge, wanted: list[Ask], pictures: NDArray[np.uint8]) -> float:
+    verdicts = look(judge, pictures)
     return share([colour_right(ask.scene, seen) and shape_right(ask.scene, seen) for ask, seen in zip(wanted, verdicts, strict=True)])
 
 
@@ -48,13 +49,13 @@ def draw_styled(studio: Studio, style: Style, wanted: list[Ask], weight: float, 
     return np.stack([np.asarray(studio.submit(request).result().images[0]) for request in requests])
 
 
-def style_row(studio: Studio, style: Style, judge: StyleJudge, count: int, settings: Settings) -> Row:
+def style_row(studio: Studio, style: Style, count: int, settings: Settings) -> Row:
     """One LoRA at weights 1 and 0."""
-    wanted = asks("single", count)
+    wanted, judge, reader = asks("single", count), load_judge(), load_style_reader()
     made = [draw_styled(studio, style, wanted, weight, settings) for weight in (1.0, 0.0)]
     drawn = [render(ask.scene) for ask in wanted]
     restyled = np.stack([style.restyle(rendering.picture, rendering.ids) for rendering in drawn])
-    on, off, ceiling = (share([name == style.name for name in styles_of(judge, side)]) for side in (*made, restyled))
+    on, off, ceiling = (share([name == style.name for name in styles_of(reader, side)]) for side in (*made, restyled))
     found = f"{percent(on)} / {percent(off)}, right {percent(_right(judge, wanted, made[0]))}"
     return Row(_measure(style), BOUND, found, f"{percent(ceiling)}, right {percent(_right(judge, wanted, restyled))}")
 
@@ -64,11 +65,11 @@ def _measure(style: Style) -> str:
 
 
 def lora_rows(count: int, settings: Settings) -> list[Row]:
-    """Every LoRA that is there; the others, or all without a style judge, as not trained yet."""
+    """Every LoRA that is there; the others, or all without a reader of styles, as not trained yet."""
     there = [style.name for style in STYLES.values() if WEIGHTS.exists() and (LORAS / f"{style.name}.safetensors").exists()]
     rows = {style.name: missing(_measure(style), BOUND) for style in STYLES.values()}
     if there:
-        judge, precision = load_style_judge(), str(settings.dtype).removeprefix("torch.")
+        precision = str(settings.dtype).removeprefix("torch.")
         with tempfile.TemporaryDirectory() as folder, open_studio(data_dir=folder, precision=precision) as studio:
-            rows |= {name: style_row(studio, STYLES[name], judge, count, settings) for name in there}
+            rows |= {name: style_row(studio, STYLES[name], count, settings) for name in there}
     return list(rows.values())

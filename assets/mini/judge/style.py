@@ -1,4 +1,4 @@
-"""Says in which style a picture is drawn; its own copy of the judge reads shapes and colours in every style."""
+"""Says in which style a picture is drawn."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..world.styles import STYLES
-from .network import SIDE_IN, Judge
+from .network import SIDE_IN
 
 WEIGHTS = Path(__file__).parent / "styles.safetensors"
 STYLE_NAMES = ("", *STYLES)
 
 
-class StyleJudge(nn.Module):
-    """`facts` is a judge that has seen all styles; `style` scores (N, 5) name the style, '' for a plain rendering."""
+class StyleReader(nn.Module):
+    """Scores (N, 5) of pictures (N, 3, 128, 128) in -1..1, from the mean and spread of textures; the first is of a plain rendering."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.facts = Judge()
         self.texture = nn.Sequential(
             nn.Conv2d(3, 24, 3, 2, 1),
             nn.SiLU(),
@@ -35,25 +34,24 @@ class StyleJudge(nn.Module):
         )
         self.name = nn.Linear(128, len(STYLE_NAMES))
 
-    def style(self, picture: Tensor) -> Tensor:
-        """Scores (N, 5) of pictures (N, 3, 128, 128) in -1..1, from the mean and spread of textures."""
+    def forward(self, picture: Tensor) -> Tensor:
         seen = self.texture(picture)
         return self.name(torch.cat([seen.mean((2, 3)), seen.std((2, 3))], 1))
 
 
-def load_style_judge(path: Path = WEIGHTS) -> StyleJudge:
-    """The trained style judge, float32."""
-    judge = StyleJudge()
-    judge.load_state_dict({name: value.float() for name, value in load_file(path).items()})
-    return judge.eval()
+def load_style_reader(path: Path = WEIGHTS) -> StyleReader:
+    """The trained reader, float32."""
+    reader = StyleReader()
+    reader.load_state_dict({name: value.float() for name, value in load_file(path).items()})
+    return reader.eval()
 
 
-def styles_of(judge: StyleJudge, pictures: NDArray[np.uint8]) -> list[str]:
+def styles_of(reader: StyleReader, pictures: NDArray[np.uint8]) -> list[str]:
     """The style of each picture, uint8 (N, H, W, 3); '' for none."""
     names: list[str] = []
     for start in range(0, len(pictures), 32):
         raw = torch.from_numpy(np.ascontiguousarray(pictures[start : start + 32])).permute(0, 3, 1, 2).float() / 127.5 - 1
         with torch.no_grad():
-            scores = judge.style(functional.interpolate(raw, size=(SIDE_IN, SIDE_IN), mode="area"))
+            scores = reader(functional.interpolate(raw, size=(SIDE_IN, SIDE_IN), mode="area"))
         names += [STYLE_NAMES[int(index)] for index in scores.argmax(1)]
     return names

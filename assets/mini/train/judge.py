@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
-from ..judge.network import COLOUR_NAMES, SHAPE_NAMES, SIDE_IN, Judge
+from ..judge.network import COLOUR_NAMES, SHAPE_NAMES, SIDE_IN, Judge, Scores
 from ..judge.verdict import WEIGHTS
 from ..world.scene import GROUNDS, LIGHTS, Scene
 from .loop import Pace, learn
@@ -44,6 +44,18 @@ def roughen(picture: Tensor, rng: np.random.Generator) -> Tensor:
     return ((picture + 1) * tint - 1).clamp(-1, 1)
 
 
+def facts_lost(scores: Scores, scenes: list[Scene], ids: list[NDArray[np.uint8]], whole: Tensor | None = None) -> Tensor:
+    """How far scores are from what stands in the scenes; ground and light count where `whole` (N,) says so, or everywhere."""
+    wanted = [labels(scene, own) for scene, own in zip(scenes, ids, strict=True)]
+    shape = functional.cross_entropy(scores.shape.float(), torch.from_numpy(np.stack([pair[0] for pair in wanted])))
+    colour = functional.cross_entropy(scores.colour.float(), torch.from_numpy(np.stack([pair[1] for pair in wanted])))
+    grounds, lights = [GROUNDS.index(scene.ground) for scene in scenes], [LIGHTS.index(scene.light) for scene in scenes]
+    ground = functional.cross_entropy(scores.ground.float(), torch.tensor(grounds), reduction="none")
+    light = functional.cross_entropy(scores.light.float(), torch.tensor(lights), reduction="none")
+    counted = torch.ones(len(scenes)) if whole is None else whole.float()
+    return 3 * shape + 3 * colour + 0.3 * ((ground + light) * counted).mean()
+
+
 def train_judge(run: Path, minutes: float) -> Judge:
     """Train and write the judge's weights (fp16) into the repository."""
     torch.manual_seed(5)
@@ -59,14 +71,9 @@ def train_judge(run: Path, minutes: float) -> Judge:
         raw = torch.from_numpy(np.asarray(source[rows])).permute(0, 3, 1, 2).float() / 127.5 - 1
         picture = roughen(functional.interpolate(raw, size=(SIDE_IN, SIDE_IN), mode="area"), rng)
         scenes = [scene_of("train", int(row)) for row in rows]
-        wanted = [labels(scene, identities(run, "train")[row]) for scene, row in zip(scenes, rows, strict=True)]
         with torch.autocast("cpu", torch.bfloat16):
             scores = judge(picture.contiguous(memory_format=torch.channels_last))
-        shape = functional.cross_entropy(scores.shape.float(), torch.from_numpy(np.stack([pair[0] for pair in wanted])))
-        colour = functional.cross_entropy(scores.colour.float(), torch.from_numpy(np.stack([pair[1] for pair in wanted])))
-        ground = functional.cross_entropy(scores.ground.float(), torch.tensor([GROUNDS.index(scene.ground) for scene in scenes]))
-        light = functional.cross_entropy(scores.light.float(), torch.tensor([LIGHTS.index(scene.light) for scene in scenes]))
-        return 3 * shape + 3 * colour + 0.3 * ground + 0.3 * light
+        return facts_lost(scores, scenes, [identities(run, "train")[row] for row in rows])
 
     judge.load_state_dict(learn(judge, loss_of, Pace(minutes, 2e-3, average=0.99), run, "judge"))
     save_file({name: value.half().contiguous() for name, value in judge.state_dict().items()}, WEIGHTS)

@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..judge import depth, style
-from ..judge.network import SIDE_IN, SIDE_OUT
+from ..judge.network import SIDE_IN, SIDE_OUT, Judge
+from ..judge.verdict import WEIGHTS as JUDGE
 from ..judge.verdict import load_judge
 from ..world.maps import nearness, survey
 from ..world.styles import STYLES
-from .judge import labels, roughen
+from .judge import facts_lost, roughen
 from .loop import Pace, learn
 from .lora import restyled_latents
 from .scenes import identities, pictures, rendered, scene_of
@@ -27,7 +28,7 @@ from .scenes import identities, pictures, rendered, scene_of
 BATCH = 48
 CLEAN, SMEARED = 1_200, 400
 CHUNK = 20
-PLAIN = 0.3
+PLAIN = 0.4
 
 
 def _small(drawn: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -59,31 +60,54 @@ def _tensor(drawn: list[NDArray[np.uint8]]) -> Tensor:
     return torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def train_style_judge(run: Path, minutes: float) -> style.StyleJudge:
-    """Train and write the style judge's weights (fp16); it starts from what the judge knows of plain pictures."""
+class Gallery:
+    """Training pictures at 128 x 128, plain and in every style, at random."""
+
+    def __init__(self, run: Path) -> None:
+        self._styled = {name: styled_pictures(run, name) for name in STYLES}
+        self._plain = pictures(run, "train")
+
+    def some(self, rng: np.random.Generator, count: int = BATCH) -> tuple[Tensor, list[str], list[int]]:
+        """Pictures (N, 3, 128, 128) in -1..1, roughened, channels last; the style of each, '' for none; and the scene's index."""
+        names = ["" if rng.random() < PLAIN else str(rng.choice(list(STYLES))) for _ in range(count)]
+        rows = [int(rng.integers(CLEAN + SMEARED if name else len(self._plain))) for name in names]
+        drawn = [self._styled[name][row] if name else _small(np.asarray(self._plain[row])) for name, row in zip(names, rows, strict=True)]
+        return roughen(_tensor(drawn), rng).contiguous(memory_format=torch.channels_last), names, rows
+
+
+def train_styled(run: Path, minutes: float) -> Judge:
+    """Go on with the judge, so that it knows things in every style too, and write it (fp16)."""
     torch.manual_seed(13)
-    judge = style.StyleJudge()
-    judge.facts.load_state_dict(load_judge().state_dict())
-    styled, plain, ids = {name: styled_pictures(run, name) for name in STYLES}, pictures(run, "train"), identities(run, "train")
+    judge = load_judge().train().to(memory_format=torch.channels_last)
+    gallery, ids = Gallery(run), identities(run, "train")
 
     def loss_of(step: int) -> Tensor:
-        rng = np.random.default_rng(11_000_000 + step)
         torch.manual_seed(step)
-        rows = rng.integers(CLEAN + SMEARED, size=BATCH)
-        names = ["" if rng.random() < PLAIN else str(rng.choice(list(STYLES))) for _ in rows]
-        drawn = [styled[name][row] if name else _small(np.asarray(plain[row])) for name, row in zip(names, rows, strict=True)]
-        wanted = [labels(scene_of("train", int(row)), ids[row]) for row in rows]
-        seen = roughen(_tensor(drawn), rng)
+        seen, names, rows = gallery.some(np.random.default_rng(11_000_000 + step))
         with torch.autocast("cpu", torch.bfloat16):
-            scores, named = judge.facts(seen), judge.style(seen)
-        shape = functional.cross_entropy(scores.shape.float(), torch.from_numpy(np.stack([pair[0] for pair in wanted])))
-        colour = functional.cross_entropy(scores.colour.float(), torch.from_numpy(np.stack([pair[1] for pair in wanted])))
-        right = torch.tensor([style.STYLE_NAMES.index(name) for name in names])
-        return 3 * shape + 3 * colour + functional.cross_entropy(named.float(), right)
+            scores = judge(seen)
+        # In a style, light and ground may not show.
+        plain = torch.tensor([not name for name in names])
+        return facts_lost(scores, [scene_of("train", row) for row in rows], [ids[row] for row in rows], whole=plain)
 
-    judge.load_state_dict(learn(judge, loss_of, Pace(minutes, 1e-3, average=0.99), run, "judge-styles"))
-    _save(judge, style.WEIGHTS)
+    judge.load_state_dict(learn(judge, loss_of, Pace(minutes, 1e-3, average=0.99), run, "judge-styled"))
+    _save(judge, JUDGE)
     return judge
+
+
+def train_style_reader(run: Path, minutes: float) -> style.StyleReader:
+    """Train and write the style reader's weights (fp16)."""
+    torch.manual_seed(15)
+    reader, gallery = style.StyleReader(), Gallery(run)
+
+    def loss_of(step: int) -> Tensor:
+        torch.manual_seed(step)
+        seen, names, _ = gallery.some(np.random.default_rng(13_000_000 + step))
+        return functional.cross_entropy(reader(seen), torch.tensor([style.STYLE_NAMES.index(name) for name in names]))
+
+    reader.load_state_dict(learn(reader, loss_of, Pace(minutes, 4e-3, average=0.99), run, "judge-styles"))
+    _save(reader, style.WEIGHTS)
+    return reader
 
 
 def train_depth_reader(run: Path, minutes: float) -> depth.DepthReader:

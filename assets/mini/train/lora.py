@@ -88,7 +88,7 @@ def train_lora(run: Path, name: str, minutes: float) -> dict[str, Tensor]:
     committed = LORAS / f"{name}.safetensors"
     if committed.exists():
         print(f"{name}: {take_over(painter, load_file(committed))} layers are the committed ones")
-    twin = Twin(painter, compiled=False)
+    twin = Twin(painter)
 
     def loss_of(step: int) -> Tensor:
         rng = np.random.default_rng(10_000_000 + step)
