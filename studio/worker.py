@@ -1,5 +1,6 @@
 """The one thread that owns the engine: takes jobs, steps their runs, and turns what happens into events."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from studio.plan import PlannedControl
 from studio.ports import MEASURES, Annotator, Engine, Run
 from studio.pump import PreviewPump
 
+log = logging.getLogger("studio")
 # Seconds. Longer than a person looks at one picture before the next click, as a picture after a rest takes all its memory anew.
 REST_AFTER = 60.0
 
@@ -79,7 +81,11 @@ class Worker:
         """Wait for a job; the engine rests when none comes for a while. None once the queue is closed."""
         job = self._queue.take(REST_AFTER)
         if job is None and self._engine and not self._queue.closed:
-            self._engine.rest()
+            try:
+                self._engine.rest()
+            except Exception:
+                # Memory that could not be given back is no reason to serve nobody any more.
+                log.exception("the engine could not rest")
         return job or self._queue.take()
 
     def _load_first(self, model: ModelCard) -> None:

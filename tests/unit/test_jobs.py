@@ -353,8 +353,9 @@ def test_defects_are_shown_by_number_only(open_fake: Callable[..., Studio], capl
     assert issubclass(InternalError, StudioError)
 
 
+@pytest.mark.parametrize("fails", [False, True])
 def test_the_engine_rests_when_nothing_is_asked_and_works_again_after(
-    open_fake: Callable[..., Studio], monkeypatch: pytest.MonkeyPatch
+    fails: bool, open_fake: Callable[..., Studio], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("studio.worker.REST_AFTER", 0.3)
     rested = threading.Event()
@@ -362,8 +363,11 @@ def test_the_engine_rests_when_nothing_is_asked_and_works_again_after(
     class Resting(FakeEngine):
         def rest(self) -> None:
             rested.set()
+            if fails:
+                raise RuntimeError("the device is gone")
 
     studio = open_fake(Resting(step_seconds=0.001))
     studio.submit(GenerationRequest(steps=1)).wait(10)
     assert rested.wait(60)
     assert isinstance(studio.submit(GenerationRequest(steps=1)).wait(10), Finished)
+    assert ("the device is gone" in caplog.text) == fails
