@@ -18,6 +18,8 @@ LORAS = Path(__file__).parent / "loras"
 KOHYA = ("ink", "neon")
 ALPHA = 4.0
 PREVIEW = 128
+# How much more a ControlNet adds than it learned to: a sampler's 20 steps follow a map better so than by the training's least squares.
+OBEDIENCE = {"sketch": 1.5, "depth": 1.0, "pose": 1.25}
 INDEX = {
     "_class_name": "StableDiffusionPipeline",
     "_diffusers_version": "0.42.1",
@@ -128,7 +130,16 @@ def export_control(run: Path, kind: str, place: Path = CONTROLNETS) -> None:
 
     control = new_controlnet(new_unet())
     control.load_state_dict(torch.load(run / f"control-{kind}-average.pt", weights_only=True))
+    scale_exits(control, OBEDIENCE[kind])
     export(kind, control, place)
+
+
+def scale_exits(control: Any, factor: float) -> None:
+    """Make what a ControlNet adds to the U-Net `factor` times as large."""
+    with torch.no_grad():
+        for layer in (*control.controlnet_down_blocks, control.controlnet_mid_block):
+            layer.weight.mul_(factor)
+            layer.bias.mul_(factor)
 
 
 def export_lora(run: Path, name: str, place: Path = LORAS) -> None:

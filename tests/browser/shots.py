@@ -34,6 +34,8 @@ def take(browser: Browser, address: str, folder: Path) -> None:
     shoot(page, folder / "desktop-light.png")
     page.get_by_role("button", name="Switch to dark").click()
     page.get_by_role("button", name="torus at sunset").click()
+    # So many that the run is not over before it is looked at.
+    page.fill("#steps", "60")
     page.click("#generate")
     page.wait_for_selector('[data-phase="running"] [data-part=preview]:not([hidden])')
     page.wait_for_function("parseInt(document.querySelector('[data-part=badge]').textContent.split('step ')[1]) >= 9")

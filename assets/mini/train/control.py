@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from ..export import BASE, CONTROLNETS
+from ..export import BASE, CONTROLNETS, OBEDIENCE, scale_exits
 from ..models import PIXELS, new_controlnet, new_unet
 from ..tokens import load_tokenizer
 from ..world.captions import Writer
@@ -142,7 +142,8 @@ def train_control(run: Path, kind: str, minutes: float) -> ControlNetModel:
     torch.manual_seed(11)
     unet = trained_unet(run)
     control = new_controlnet(unet)
-    inherit(control, CONTROLNETS / kind)
+    if inherit(control, CONTROLNETS / kind):
+        scale_exits(control, 1 / OBEDIENCE[kind])
     twin, source, read = Twin(control), Source(run, kind), load_reader(run)
     unet.requires_grad_(False).to(torch.bfloat16, memory_format=torch.channels_last).set_attn_processor(AttnProcessor())
     painter: Any = torch.compile(unet)
