@@ -14,8 +14,6 @@ from studio.images import jpeg_bytes, sheet, sheet_columns
 
 log = logging.getLogger("studio")
 Draw = Callable[[], list[Image.Image]]
-# Seconds after which a frame that nobody looked at is replaced by a newer one.
-STALE = 0.25
 FAILED = "the preview of step %d could not be drawn"
 
 
@@ -33,8 +31,7 @@ class PreviewPump:
         self._open = threading.Lock()
         self._closed = False
         self._job_id = ""
-        self._spent = self._begun_at = 0.0
-        self._seen = True
+        self._spent = self._shown_at = 0.0
         # The least of a few, which are drawn in any case: the first frame also pays for what later ones find ready.
         self._costs: deque[float] = deque(maxlen=5)
 
@@ -48,11 +45,10 @@ class PreviewPump:
             begin: does what has to be done at once, and returns what draws the pictures on another thread.
         """
         if job_id != self._job_id:
-            self._job_id, self._spent, self._begun_at, self._seen = job_id, 0.0, -1.0, True
+            self._job_id, self._spent, self._shown_at = job_id, 0.0, -1.0
             self._costs.clear()
-        if seconds - self._begun_at < self._pause():
+        if seconds - self._shown_at < self._pause():
             return None
-        self._begun_at, self._seen = seconds, False
         began = time.thread_time()
         try:
             draw = begin()
@@ -80,9 +76,7 @@ class PreviewPump:
         self._thread.shutdown()
 
     def _pause(self) -> float:
-        """Seconds from one frame to the next."""
-        if not self._seen:
-            return STALE
+        """Seconds from a frame that somebody saw to the next."""
         return min(self._costs) / self._budget if len(self._costs) == self._costs.maxlen else 0.0
 
     def _show(self, job_id: str, index: int, *, seconds: float, spent: float, draw: Draw) -> Preview | None:
@@ -96,6 +90,6 @@ class PreviewPump:
         if job_id == self._job_id:
             self._costs.append(spent + time.thread_time() - began)
             self._spent += self._costs[-1]
-            self._seen = True
+            self._shown_at = seconds
         cost = self._spent / max(seconds, 1e-6)
         return Preview(job_id=job_id, index=index, jpeg=jpeg, columns=sheet_columns(len(pictures)), cost=cost)
