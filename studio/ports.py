@@ -25,6 +25,9 @@ MEASURES: Mapping[str, Literal["edges", "depth", "joints"]] = {"sketch": "edges"
 Progress = Callable[[float, str], None]
 """Reports (fraction 0 .. 1, what is being done)."""
 
+Draw = Callable[[], list[Image.Image]]
+"""Draws a preview: one small RGB picture per seed, on another thread than the engine's."""
+
 
 Card = TypeVar("Card", bound=ModelCard | ControlNetCard | LoraCard)
 
@@ -55,7 +58,7 @@ class Run(Protocol):
         """Do one model evaluation and the scheduler's step."""
         ...
 
-    def preview(self) -> Callable[[], list[Image.Image]] | None:
+    def preview(self) -> Draw | None:
         """Return a function that draws the present x0 estimate, one small RGB picture per seed, or None for no preview.
 
         Called on the engine's thread and must not wait; the function it returns is called on another one, once somebody looks.

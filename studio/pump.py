@@ -7,13 +7,11 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from PIL import Image
-
 from studio.events import Preview
 from studio.images import jpeg_bytes, sheet, sheet_columns
+from studio.ports import Draw
 
 log = logging.getLogger("studio")
-Draw = Callable[[], list[Image.Image]]
 FAILED = "the preview of step %d could not be drawn"
 
 

@@ -5,7 +5,7 @@ Its pictures depend on every field of the request, as real ones do, and form out
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
@@ -21,7 +21,7 @@ from studio.images import content_key
 from studio.inventory import ControlNetCard, Inventory, ModelCard, UnetShape
 from studio.people import Person
 from studio.plan import Plan
-from studio.ports import EngineFacts, Offer, Parts, Progress
+from studio.ports import Draw, EngineFacts, Offer, Parts, Progress
 from studio.pose import Pose
 from studio.pose.reading import read_map
 from studio.request import ControlUse
@@ -133,7 +133,7 @@ class FakeRun:
         time.sleep(self.step_seconds)
         self.index += 1
 
-    def preview(self) -> Callable[[], list[Image.Image]]:
+    def preview(self) -> Draw:
         """Return a function that draws the present state at a small size."""
         index = self.index
         scale = PREVIEW_SIDE / max(self.plan.width, self.plan.height)

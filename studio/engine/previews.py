@@ -13,9 +13,9 @@ from PIL import Image
 
 from studio.engine.estimate import Blend
 from studio.engine.linear_map import FIRST_FIT_WEIGHT, Floats, LinearMap, practice_pictures
+from studio.ports import Draw
 from studio.settings import PreviewName
 
-Draw = Callable[[], list[Image.Image]]
 # Latent positions the first fit sees; SD's encoder takes about a second a thousand on two CPU cores.
 FIT_POSITIONS = 2048
 FIT_SIDE = 256
@@ -81,7 +81,7 @@ class DecoderPreviewer:
 
     @torch.inference_mode()
     def begin(self, latest: Latest) -> Draw:
-        """Note the estimate; the decoder is worth running for a viewer only."""
+        """Make the estimate; the decoder is worth running for a viewer only."""
         fetch = fetched(latest.estimate())
         return lambda: self._draw(fetch())
 

@@ -13,10 +13,11 @@ from studio.engine.decode import decode, to_image
 from studio.engine.devices import memory_explained
 from studio.engine.estimate import blend
 from studio.engine.loader import Model
-from studio.engine.previews import Draw, Latest
+from studio.engine.previews import Latest
 from studio.engine.units import Rows, Unit, residuals
 from studio.errors import StudioError
 from studio.plan import Plan
+from studio.ports import Draw
 
 
 @dataclass(kw_only=True)
