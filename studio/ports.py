@@ -9,11 +9,12 @@ from PIL import Image
 from studio.access import Access
 from studio.events import Agreement, Finished
 from studio.inventory import ControlNetCard, Inventory, LoraCard, ModelCard
-from studio.kept import Asked, Change, Entry, Leaf, Query, Shelves
+from studio.kept import Change, Entry, Leaf, Query, Shelves
 from studio.people import Person
 from studio.plan import Plan
 from studio.pose import Pose
 from studio.request import ControlUse
+from studio.stores import Backlog as Backlog  # noqa: PLC0414
 from studio.stores import Drafts as Drafts  # noqa: PLC0414
 from studio.stores import Pictures as Pictures  # noqa: PLC0414  (said here, too, as it is one of the ports)
 from studio.stores import PresetStore as PresetStore  # noqa: PLC0414
@@ -27,7 +28,6 @@ Progress = Callable[[float, str], None]
 
 Draw = Callable[[], list[Image.Image]]
 """Draws a preview: one small RGB picture per seed, on another thread than the engine's."""
-
 
 Card = TypeVar("Card", bound=ModelCard | ControlNetCard | LoraCard)
 
@@ -252,34 +252,6 @@ class Gallery(Protocol):
 
     def close(self) -> None:
         """Write what was noted and end."""
-        ...
-
-
-class Backlog(Protocol):
-    """Remembers the jobs that are not over, so that a restart of the studio finds them."""
-
-    def take_over(self) -> list[Asked]:
-        """Begin, and return what the last studio left, oldest first; before this nothing is remembered."""
-        ...
-
-    def note(self, asked: Asked) -> None:
-        """Remember a job.
-
-        Raises:
-            StudioError: it cannot be written.
-        """
-        ...
-
-    def count(self, key: str, starts: int) -> None:
-        """Add to how often a job was started, 1 when it begins and -1 when the studio ends properly while it runs."""
-        ...
-
-    def drop(self, key: str) -> None:
-        """Forget a job."""
-        ...
-
-    def close(self) -> None:
-        """Leave it to the next studio."""
         ...
 
 

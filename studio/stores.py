@@ -1,11 +1,11 @@
-"""What keeps pictures, presets and drafts, as protocols; see `ports` for the others."""
+"""What keeps pictures, presets, drafts and waiting jobs, as protocols; see `ports` for the others."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 from PIL import Image
 
-from studio.kept import Draft
+from studio.kept import Asked, Draft
 from studio.people import Person
 from studio.presets import Preset
 from studio.presets.shelf import Shelf
@@ -84,4 +84,32 @@ class Drafts(Protocol):
         Raises:
             StudioError: it is too large or cannot be written; the one before stays.
         """
+        ...
+
+
+class Backlog(Protocol):
+    """Remembers the jobs that are not over, so that a restart of the studio finds them."""
+
+    def take_over(self) -> list[Asked]:
+        """Begin, and return what the last studio left, oldest first; before this nothing is remembered."""
+        ...
+
+    def note(self, asked: Asked) -> None:
+        """Remember a job.
+
+        Raises:
+            StudioError: it cannot be written.
+        """
+        ...
+
+    def count(self, key: str, starts: int) -> None:
+        """Add to how often a job was started, 1 when it begins and -1 when the studio ends properly while it runs."""
+        ...
+
+    def drop(self, key: str) -> None:
+        """Forget a job."""
+        ...
+
+    def close(self) -> None:
+        """Leave it to the next studio."""
         ...

@@ -5,20 +5,27 @@ import re
 import time
 from dataclasses import dataclass, field
 
-from playwright.sync_api import Page, Route
+from playwright.sync_api import APIResponse, Page, Route
 
 
 @dataclass
 class Held:
-    """Calls of one server function, oldest first; `let_go` sends one of them on and waits until the page has its answer."""
+    """Calls of one server function, oldest first; `let_go` sends one of them on and waits until the page has its answer.
+
+    Once `answering`, the server answers a call at once and the answer waits, instead of the call.
+    """
 
     page: Page
     name: str
     routes: list[Route] = field(default_factory=list)
     holding: bool = True
+    answering: bool = False
+    answers: dict[int, APIResponse] = field(default_factory=dict)
 
     def take(self, route: Route) -> None:
         if self.holding and json.loads(route.request.post_data or "{}").get("fn_name") == self.name:
+            if self.answering:
+                self.answers[len(self.routes)] = route.fetch()
             self.routes.append(route)
         else:
             route.fallback()
@@ -31,8 +38,11 @@ class Held:
             self.page.wait_for_timeout(20)
 
     def let_go(self, index: int) -> None:
-        with self.page.expect_event("requestfinished", lambda request: request == self.routes[index].request):
-            self.routes[index].continue_()
+        if index in self.answers:
+            self.routes[index].fulfill(response=self.answers[index])
+        else:
+            with self.page.expect_event("requestfinished", lambda request: request == self.routes[index].request):
+                self.routes[index].continue_()
         # The page has read it and drawn what came of it.
         self.page.evaluate("new Promise((done) => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(done)), 50))")
 

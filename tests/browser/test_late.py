@@ -1,5 +1,6 @@
 """Late answers in a real browser: each belongs to the unit and question it was given for, and nobody takes the form too soon."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,23 @@ def test_no_unit_shows_the_map_of_another(page: Page, tmp_path: Path) -> None:
     page.click("[data-part=by-picture]")
     maps.let_go(0)
     expect(page.locator("#control [data-part=map]")).to_be_hidden()
+
+
+def test_a_late_listing_does_not_lose_the_picture_made_since(page: Page) -> None:
+    held = hold(page, "history_page")
+    held.answering = True
+    page.reload()
+    ready(page)
+    held.wait_for(1)
+    held.holding = False
+    page.fill("#prompt", "made meanwhile")
+    page.fill("#steps", "2")
+    page.click("#generate")
+    expect(page.locator("[data-part=final]:not([hidden]) img")).to_have_attribute("alt", re.compile("made meanwhile"))
+    # Without waiting for the listing the page would have the picture by now, and lose it again.
+    page.wait_for_timeout(500)
+    held.let_go(0)
+    expect(page.locator(".tile .open").first).to_have_attribute("aria-label", re.compile("made meanwhile"))
 
 
 def test_the_reasons_are_those_of_the_chosen_model(two_models: Served, visit: Open) -> None:

@@ -10,6 +10,7 @@ studio.history = ({ element, props, server }) => {
   let comparing = null; // id of the picture for which a second one is being chosen
   let turn = 0; // number of the newest listing; answers to older ones are dropped
   let loading = false;
+  let listed = Promise.resolve(); // kept when the newest listing is over, well or not
 
   // ---- what is asked ----
   async function ask(call, data) {
@@ -30,9 +31,15 @@ studio.history = ({ element, props, server }) => {
   const query = () => ({ text: find("text").value, model: find("model").value, lora: find("lora").value, since: day("since", 0), until: day("until", 1), shelf });
   const narrowed = () => Object.values(query()).some((value) => value && value !== "all");
 
-  async function load(again) {
+  function load(again) {
+    if (loading && !again) return listed;
+    const work = list(again);
+    listed = work.catch(() => {}); // whoever asked for it hears of it
+    return work;
+  }
+
+  async function list(again) {
     if (again) turn += 1;
-    if (loading && !again) return;
     const mine = turn;
     loading = true;
     try {
@@ -48,11 +55,12 @@ studio.history = ({ element, props, server }) => {
     if (following !== null && nearEnd()) await load(false);
   }
 
-  // What was made since: put before the rest, which keeps its place.
+  // What was made since: put before the rest, which keeps its place. A listing under way may have been read before that, and would replace it.
   async function refresh(fresh) {
+    await listed;
     const mine = turn;
     const answer = await ask(server.history_page, [query(), null, fresh]);
-    if (mine !== turn) return;
+    if (mine !== turn) return refresh(fresh);
     if (rows.size && answer.entries.length && !answer.entries.some((row) => rows.has(row.id))) return load(true);
     answer.entries.filter((row) => !rows.has(row.id)).reverse().forEach((row) => put(row, true));
     if (following === null && rows.size > props.page) following = answer.following;
