@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from functools import partial
 from pathlib import Path
 
 STAGES = {
@@ -114,6 +115,9 @@ def arguments() -> argparse.Namespace:
     trainer = commands.add_parser("train", help="train one stage (order: " + ", ".join(STAGES) + ")")
     trainer.add_argument("stage", choices=STAGES)
     trainer.add_argument("--minutes", type=float, default=None)
+    trainer.add_argument(
+        "--workers", type=int, choices=(1, 2, 4), default=1, help="processes that share each step of the U-Net or a ControlNet"
+    )
     exporter = commands.add_parser("export", help="write trained members into assets/mini")
     exporter.add_argument("members", nargs="*", default=["base"], help="`base` or parts of it, `controlnets`, `loras`; without: `base`")
     measurer = commands.add_parser("evaluate", help="print the table of measures")
@@ -143,7 +147,12 @@ def main() -> None:
     torch.set_num_threads(chosen.threads)
     match chosen.command:
         case "train":
-            train(chosen.stage, chosen.run, STAGES[chosen.stage] if chosen.minutes is None else chosen.minutes)
+            from .train.crew import work
+
+            minutes = STAGES[chosen.stage] if chosen.minutes is None else chosen.minutes
+            if chosen.workers > 1 and chosen.stage != "unet" and not chosen.stage.startswith("control-"):
+                raise SystemExit(f"{chosen.stage} has one worker; --workers is for unet and control-*")
+            work(partial(train, chosen.stage, chosen.run, minutes), workers=chosen.workers, threads=chosen.threads)
         case "export":
             from .export import export_trained
 

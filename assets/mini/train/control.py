@@ -27,6 +27,7 @@ from ..tokens import load_tokenizer
 from ..world.captions import Writer
 from ..world.maps import Map, canny, draw_pose, hide, joints, nearness, sketch, survey, vary_depth
 from ..world.scene import Scene
+from . import crew
 from .inherit import inherit
 from .loop import Pace, learn
 from .noise import blur
@@ -149,8 +150,8 @@ def train_control(run: Path, kind: str, minutes: float) -> ControlNetModel:
     painter: Any = torch.compile(unet)
 
     def loss_of(step: int) -> Tensor:
-        torch.manual_seed(step)
-        shown = source.batch(np.random.default_rng(9_000_000 + step))
+        torch.manual_seed(step * crew.size() + crew.rank())
+        shown = source.batch(np.random.default_rng((9_000_000 + step, crew.rank())), BATCH // crew.size())
         noisy, states = blur(shown.clean), read(shown.texts)
         down, middle = twin.network(noisy.latents, noisy.times, states, shown.maps, return_dict=False)
         residuals = {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
@@ -158,5 +159,6 @@ def train_control(run: Path, kind: str, minutes: float) -> ControlNetModel:
 
     name = f"control-{kind}"
     control.load_state_dict(learn(twin, loss_of, Pace(minutes, 1e-3, warm=0.03, average=0.99), run, name))
-    control.save_pretrained(run / name)
+    if crew.rank() == 0:
+        control.save_pretrained(run / name)
     return control

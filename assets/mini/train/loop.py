@@ -6,11 +6,13 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from . import crew
 from .muon import Muon, split
 from .twin import Twin
 
@@ -52,10 +54,10 @@ class Average:
 def learn(trained: nn.Module | Twin, loss_of: Callable[[int], Tensor], pace: Pace, run: Path, name: str) -> dict[str, Tensor]:
     """Train a module, or a twin's, until the pace's time is over and return the averaged weights; continues from `<run>/<name>.pt`.
 
-    `loss_of(step)` computes the loss on a fresh batch, seeded by the step number. Every two minutes the state is saved and the averaged
-    weights are written to `<run>/<name>-average.pt`; the curve goes to `<run>/<name>.csv`.
+    `loss_of(step)` computes the loss on a fresh batch, or a worker's share of one, seeded by the step number. Every two minutes the state
+    is saved and the averaged weights are written to `<run>/<name>-average.pt`; the curve goes to `<run>/<name>.csv`.
     """
-    twin, module = (trained, trained.module) if isinstance(trained, Twin) else (None, trained)
+    module = trained.module if isinstance(trained, Twin) else trained
     matrices, others = split(module)
     optimisers = (Muon(matrices, pace.rate), torch.optim.AdamW(others, lr=pace.rate, betas=(0.9, 0.98), weight_decay=0))
     average = Average(module, pace.average)
@@ -71,20 +73,16 @@ def learn(trained: nn.Module | Twin, loss_of: Callable[[int], Tensor], pace: Pac
     while spent < pace.minutes * 60:
         for group in (group for optimiser in optimisers for group in optimiser.param_groups):
             group["lr"] = pace.rate_at(spent / (pace.minutes * 60))
-        module.zero_grad(set_to_none=True)
-        if twin is not None:
-            twin.refresh()
-        loss = loss_of(step)
-        loss.backward()
-        if twin is not None:
-            twin.collect()
+        loss = _gradients(trained, partial(loss_of, step))
         for optimiser in optimisers:
             optimiser.step()
         step += 1
         average.update(module, step)
-        smooth = loss.item() if smooth == 0 else 0.98 * smooth + 0.02 * loss.item()
+        smooth = loss if smooth == 0 else 0.98 * smooth + 0.02 * loss
         now = time.monotonic()
-        spent, last = spent + now - last, now
+        spent, last = crew.firsts(spent + now - last), now
+        if crew.rank():
+            continue
         if step % 50 == 0:
             with (run / f"{name}.csv").open("a") as curve:
                 curve.write(f"{step},{spent:.0f},{smooth:.5f}\n")
@@ -95,6 +93,20 @@ def learn(trained: nn.Module | Twin, loss_of: Callable[[int], Tensor], pace: Pac
             _save(path, {**state, "optimisers": kept, "step": step, "spent": spent})
             _save(run / f"{name}-average.pt", average.weights)
     return average.weights
+
+
+def _gradients(trained: nn.Module | Twin, loss_of: Callable[[], Tensor]) -> float:
+    """Compute the gradients of all workers' mean loss; return this worker's loss."""
+    module = trained.module if isinstance(trained, Twin) else trained
+    module.zero_grad(set_to_none=True)
+    if isinstance(trained, Twin):
+        trained.refresh()
+    loss = loss_of()
+    loss.backward()
+    if isinstance(trained, Twin):
+        trained.collect()
+    crew.share_gradients(module)
+    return loss.item()
 
 
 def _save(path: Path, state: object) -> None:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
-from ..models import new_scheduler
+from ..models import LATENT, PIXELS, new_scheduler
 
 GAMMA, FLOOR = 5.0, 0.5
+THINGS = 3.0
+CELL = PIXELS // LATENT
 
 
 @dataclass(frozen=True)
@@ -21,9 +26,20 @@ class Noisy:
     wanted: Tensor
     weight: Tensor
 
-    def loss(self, found: Tensor) -> Tensor:
-        """Weighted mean square distance of the found velocity (N, 32, 16, 16)."""
-        return ((found.float() - self.wanted).square().mean((1, 2, 3)) * self.weight).mean()
+    def loss(self, found: Tensor, places: Tensor | float = 1.0) -> Tensor:
+        """Weighted mean square distance of the found velocity (N, 32, 16, 16); `places` (N, 16, 16) says how much each place counts."""
+        each = (found.float() - self.wanted).square().mean(1) * places
+        return (each.mean((1, 2)) * self.weight).mean()
+
+
+def emphasis(ids: NDArray[np.uint8]) -> Tensor:
+    """How much the places of latents count, float32 (N, 16, 16), from ids (N, 256, 256): THINGS times as much in and around things.
+
+    The best answer at each place stays what it is, but the even ground and sky, learned long before, no longer have most of the gradient.
+    """
+    cells = torch.from_numpy(ids >= 2).view(len(ids), LATENT, CELL, LATENT, CELL).any(4).any(2).float()
+    near = functional.max_pool2d(cells, 3, stride=1, padding=1)
+    return 1 + (THINGS - 1) * near
 
 
 def noise_levels() -> tuple[Tensor, Tensor]:

@@ -18,10 +18,11 @@ from ..models import CHANNELS, LATENT, new_unet
 from ..tokens import load_tokenizer
 from ..world.captions import Writer
 from ..world.scene import FIGURE, Scene
+from . import crew
 from .inherit import inherit
 from .loop import Pace, learn
-from .noise import blur
-from .scenes import COUNTS, pictures, scene_of
+from .noise import blur, emphasis
+from .scenes import COUNTS, identities, pictures, scene_of
 from .text import token_ids
 from .twin import Twin
 
@@ -86,6 +87,7 @@ def train_unet(run: Path, minutes: float) -> UNet2DConditionModel:
     tokenizer = cast("CLIPTokenizer", load_tokenizer(run / "tokenizer"))
     encoder = cast("CLIPTextModel", CLIPTextModel.from_pretrained(run / "text_encoder", dtype=torch.bfloat16)).eval()
     latents = np.load(run / "latents-train.npy", mmap_mode="r")
+    ids = identities(run, "train")
     odds = shares(_encoded(run))
 
     def loss_of(step: int) -> Tensor:
@@ -93,14 +95,16 @@ def train_unet(run: Path, minutes: float) -> UNet2DConditionModel:
         if step % LOOK_EVERY == 0 and _encoded(run) > len(odds):
             odds = shares(_encoded(run))
         rng = np.random.default_rng(5_000_000 + step)
-        torch.manual_seed(step)
-        indexes = np.sort(rng.choice(len(odds), BATCH, p=odds))
+        torch.manual_seed(step * crew.size() + crew.rank())
+        indexes = crew.own(np.sort(rng.choice(len(odds), BATCH, p=odds)))
         clean = torch.from_numpy(latents[indexes]).float()
         with torch.no_grad():
             states = encoder(token_ids(tokenizer, texts_for("train", indexes, rng))).last_hidden_state
         noisy = blur(clean)
-        return noisy.loss(twin.network(noisy.latents, noisy.times, encoder_hidden_states=states).sample)
+        found = twin.network(noisy.latents, noisy.times, encoder_hidden_states=states).sample
+        return noisy.loss(found, emphasis(ids[indexes]))
 
     unet.load_state_dict(learn(twin, loss_of, Pace(minutes, 1e-3, warm=0.02, average=0.998), run, "unet"))
-    unet.save_pretrained(run / "unet")
+    if crew.rank() == 0:
+        unet.save_pretrained(run / "unet")
     return unet

@@ -1,0 +1,72 @@
+"""Mini's training: workers that share a step take the same one, and things count more than the ground around them."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from assets.mini.train import crew
+from assets.mini.train.loop import Pace, learn
+from assets.mini.train.noise import THINGS, blur, emphasis
+
+ROWS = torch.arange(128.0).view(8, 16) / 128
+
+
+def losses(module: nn.Linear, step: int) -> Tensor:
+    rows = ROWS[crew.own(np.arange(8))] + step
+    loss: Tensor = module(rows).square().mean()
+    return loss
+
+
+def trained(run: Path, seconds: float) -> None:
+    """Train a layer for a moment, and leave behind what this worker has of it."""
+    torch.manual_seed(0)
+    module = nn.Linear(16, 16)
+    learn(module, partial(losses, module), Pace(seconds / 60, 1e-2), run, "layer")
+    torch.save(module.state_dict(), run / f"worker-{crew.rank()}.pt")
+
+
+def gradients(run: Path) -> None:
+    """Compute one step's gradients."""
+    torch.manual_seed(0)
+    module = nn.Linear(16, 16)
+    losses(module, 0).backward()
+    crew.share_gradients(module)
+    torch.save([value.grad for value in module.parameters()], run / f"{crew.size()}-{crew.rank()}.pt")
+
+
+def test_two_workers_have_the_gradients_of_the_whole_batch(tmp_path: Path) -> None:
+    for workers in (1, 2):
+        crew.work(partial(gradients, tmp_path), workers=workers, threads=1)
+    whole, *halves = (torch.load(tmp_path / name, weights_only=True) for name in ("1-0.pt", "2-0.pt", "2-1.pt"))
+    for half in halves:
+        for found, wanted in zip(half, whole, strict=True):
+            torch.testing.assert_close(found, wanted)
+
+
+def test_two_workers_end_with_the_same_weights_at_the_same_step(tmp_path: Path) -> None:
+    crew.work(partial(trained, tmp_path, 1.0), workers=2, threads=1)
+    one, other = (torch.load(tmp_path / f"worker-{rank}.pt", weights_only=True) for rank in range(2))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    saved = torch.load(tmp_path / "layer.pt", weights_only=True)
+    assert saved["step"] > 1
+    assert all(torch.equal(saved["module"][name], one[name]) for name in one)
+
+
+def test_things_and_their_rim_count_more() -> None:
+    ids = np.zeros((1, 256, 256), np.uint8)
+    ids[0, 128:, :] = 1
+    ids[0, 100:110, 40:44] = 2
+    counts = emphasis(ids)
+    assert counts.shape == (1, 16, 16)
+    # The cell of row 6, column 2, and those around it.
+    assert torch.equal((counts[0] == THINGS).nonzero().amin(0), torch.tensor([5, 1]))
+    assert torch.equal((counts[0] == THINGS).nonzero().amax(0), torch.tensor([7, 3]))
+    assert (counts[0] == 1).sum() == 256 - 9
+    noisy = blur(torch.randn(1, 32, 16, 16))
+    wrong = noisy.wanted.clone()
+    wrong[0, :, 6, 2] += 1
+    wrong[0, :, 0, 0] += 1
+    assert noisy.loss(wrong, counts).item() > noisy.loss(wrong).item()
