@@ -28,84 +28,6 @@ DEFAULT_RUN = Path(tempfile.gettempdir()) / "mini-run"
 MEASURES = Path(__file__).parent / "MEASURES.md"
 
 
-def train(stage: str, run: Path, minutes: float) -> None:
-    """Run one stage for `minutes` of wall time; started again, it continues."""
-    kind, _, name = stage.partition("-")
-    match kind:
-        case "control":
-            from .train.control import train_control
-
-            train_control(run, name, minutes)
-        case "lora":
-            from .train.lora import train_lora
-
-            train_lora(run, name, minutes)
-        case "judge":
-            train_judges(name, run, minutes)
-        case "render" | "posed" | "latents":
-            prepare(stage, run)
-        case _:
-            train_base(stage, run, minutes)
-
-
-def prepare(stage: str, run: Path) -> None:
-    """The stages that draw and encode; they end when all is done."""
-    from .train.control import draw_posed
-    from .train.scenes import render_all
-    from .train.unet import encode_latents
-
-    match stage:
-        case "render":
-            render_all(run)
-        case "posed":
-            draw_posed(run)
-        case _:
-            encode_latents(run)
-
-
-def train_judges(name: str, run: Path, minutes: float) -> None:
-    """The judge, the same in every style (`styled`), and the readers of styles (`styles`) and depth (`depth`)."""
-    from .train.judge import smear, train_judge
-    from .train.judge_members import train_depth_reader, train_style_reader, train_styled
-
-    match name:
-        case "styled":
-            train_styled(run, minutes)
-        case "styles":
-            train_style_reader(run, minutes)
-        case "depth":
-            train_depth_reader(run, minutes)
-        case _:
-            smear(run)
-            train_judge(run, minutes)
-
-
-def train_base(stage: str, run: Path, minutes: float) -> None:
-    """The members of the base."""
-    match stage:
-        case "vae":
-            from .train.vae import quality, train_vae
-
-            print(quality(train_vae(run, minutes), run))
-        case "text":
-            from .train.text import train_text
-
-            train_text(run, minutes)
-        case "unet":
-            from .train.unet import train_unet
-
-            train_unet(run, minutes)
-        case "decoder":
-            from .train.decoder import train_decoder
-            from .train.vae import quality
-
-            print(quality(train_decoder(run, minutes), run))
-        case _:
-            from .train.preview import train_preview
-
-            train_preview(run, minutes)
-
-
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m assets.mini", description=__doc__)
@@ -148,6 +70,7 @@ def main() -> None:
     match chosen.command:
         case "train":
             from .train.crew import work
+            from .train.stages import train
 
             minutes = STAGES[chosen.stage] if chosen.minutes is None else chosen.minutes
             if chosen.workers > 1 and chosen.stage != "unet" and not chosen.stage.startswith("control-"):
