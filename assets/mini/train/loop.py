@@ -69,7 +69,7 @@ def learn(trained: nn.Module | Twin, loss_of: Callable[[int], Tensor], pace: Pac
             optimiser.load_state_dict(kept)
         average.weights, step, spent = state["average"], state["step"], state["spent"]
     saved = last = time.monotonic()
-    smooth = 0.0
+    smooth, begun = 0.0, False
     while spent < pace.minutes * 60:
         for group in (group for optimiser in optimisers for group in optimiser.param_groups):
             group["lr"] = pace.rate_at(spent / (pace.minutes * 60))
@@ -80,7 +80,9 @@ def learn(trained: nn.Module | Twin, loss_of: Callable[[int], Tensor], pace: Pac
         average.update(module, step)
         smooth = loss if smooth == 0 else 0.98 * smooth + 0.02 * loss
         now = time.monotonic()
-        spent, last = crew.firsts(spent + now - last), now
+        # The first step compiles.
+        spent, last = crew.firsts(spent + (now - last if begun else 0.0)), now
+        begun = True
         if crew.rank():
             continue
         if step % 50 == 0:

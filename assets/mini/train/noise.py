@@ -51,11 +51,13 @@ def noise_levels() -> tuple[Tensor, Tensor]:
 def blur(clean: Tensor) -> Noisy:
     """Mix clean latents, float32 (N, 32, 16, 16), with noise at times spread evenly over the schedule, from torch's global generator.
 
+    The times come in any order, as batches come sorted: else each scene would be seen at its own noise level only.
+
     Places and colours are settled at high noise, where minimum-SNR weights would be next to nothing: hence their floor.
     """
     signal, spread = noise_levels()
     count, noise = clean.shape[0], torch.randn_like(clean)
-    times = ((torch.arange(count) + torch.rand(count)) * (1000 / count)).long().clamp(max=999)
+    times = ((torch.randperm(count) + torch.rand(count)) * (1000 / count)).long().clamp(max=999)
     a, s = signal[times].view(-1, 1, 1, 1), spread[times].view(-1, 1, 1, 1)
     weight = (torch.minimum((signal / spread) ** 2, torch.tensor(GAMMA)) * spread**2).clamp(min=FLOOR)
     noisy = (a * clean + s * noise).to(torch.bfloat16, memory_format=torch.channels_last)

@@ -75,7 +75,7 @@ def _kind(scene: Scene) -> str:
 
 
 def _encoded(run: Path) -> int:
-    return int((run / "latents-train.done").read_text())
+    return int(crew.firsts(int((run / "latents-train.done").read_text())))
 
 
 def train_unet(run: Path, minutes: float) -> UNet2DConditionModel:
@@ -95,11 +95,12 @@ def train_unet(run: Path, minutes: float) -> UNet2DConditionModel:
         if step % LOOK_EVERY == 0 and _encoded(run) > len(odds):
             odds = shares(_encoded(run))
         rng = np.random.default_rng(5_000_000 + step)
+        wording = np.random.default_rng((5_000_000 + step, crew.rank()))
         torch.manual_seed(step * crew.size() + crew.rank())
         indexes = crew.own(np.sort(rng.choice(len(odds), BATCH, p=odds)))
         clean = torch.from_numpy(latents[indexes]).float()
         with torch.no_grad():
-            states = encoder(token_ids(tokenizer, texts_for("train", indexes, rng))).last_hidden_state
+            states = encoder(token_ids(tokenizer, texts_for("train", indexes, wording))).last_hidden_state
         noisy = blur(clean)
         found = twin.network(noisy.latents, noisy.times, encoder_hidden_states=states).sample
         return noisy.loss(found, emphasis(ids[indexes]))
