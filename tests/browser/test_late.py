@@ -110,11 +110,13 @@ def test_a_late_listing_does_not_lose_the_picture_made_since(page: Page) -> None
     ready(page)
     held.wait_for(1)
     held.holding = False
+    page.evaluate("studio.on('kept', () => { document.body.dataset.kept = 'yes' })")
     page.fill("#prompt", "made meanwhile")
     page.fill("#steps", "2")
     page.click("#generate")
     expect(page.locator("[data-part=final]:not([hidden]) img")).to_have_attribute("alt", re.compile("made meanwhile"))
-    # Without waiting for the listing the page would have the picture by now, and lose it again.
+    # Without waiting for the listing the page would have the picture soon, and lose it again.
+    page.wait_for_selector("[data-kept]", state="attached")
     page.wait_for_timeout(500)
     held.let_go(0)
     expect(page.locator(".tile .open").first).to_have_attribute("aria-label", re.compile("made meanwhile"))

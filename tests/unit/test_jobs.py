@@ -299,6 +299,38 @@ def test_preview_budget_skips_frames() -> None:
     assert 5 <= len(drawn) <= 9  # five in any case, then 10 ms at 2 % is one frame in 500 ms; the run lasts 2 s
 
 
+def test_no_preview_is_begun_while_one_is_drawn_that_takes_its_share() -> None:
+    pump, drawing, go = PreviewPump(budget=0.02), threading.Event(), threading.Event()
+
+    def picture() -> list[Image.Image]:
+        until = time.thread_time() + 0.01
+        while time.thread_time() < until:
+            pass
+        return [Image.new("RGB", (8, 8))]
+
+    def held() -> list[Image.Image]:
+        drawing.set()
+        assert go.wait(10)
+        return picture()
+
+    for number in range(5):
+        show = pump.frame("job", number, seconds=number * 1.0, begin=begun(picture))
+        assert show and show()
+    with ThreadPoolExecutor(1) as viewer:
+        show = pump.frame("job", 6, seconds=6.0, begin=begun(held))
+        assert show
+        seen = viewer.submit(show)
+        assert drawing.wait(10)
+        assert pump.frame("job", 7, seconds=6.1, begin=begun(picture)) is None
+        # The next run's account is its own, whenever this one's last frame is done.
+        assert pump.frame("next", 1, seconds=0.1, begin=begun(picture))
+        go.set()
+        last = seen.result(10)
+        assert last and last.job_id == "job" and last.cost < 0.1
+        assert pump.frame("next", 2, seconds=0.2, begin=begun(picture))
+    pump.close()
+
+
 def test_a_preview_that_fails_does_not_end_the_run(open_fake: Callable[..., Studio], caplog: pytest.LogCaptureFixture) -> None:
     class Blind(FakeEngine):
         def start(self, plan: Plan, maps: Sequence[Image.Image] = ()) -> FakeRun:

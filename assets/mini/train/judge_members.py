@@ -1,4 +1,4 @@
-"""Stages `judge-styles` and `judge-depth`: what measures the LoRAs and the depth ControlNet learns from renderings alone."""
+"""Stages `judge-styled`, `judge-styles` and `judge-depth`: what measures LoRAs and the depth ControlNet learns from renderings alone."""
 
 from __future__ import annotations
 
@@ -66,11 +66,12 @@ class Gallery:
     def __init__(self, run: Path) -> None:
         self._styled = {name: styled_pictures(run, name) for name in STYLES}
         self._plain = pictures(run, "train")
+        self._count = rendered(run, "train")
 
     def some(self, rng: np.random.Generator, count: int = BATCH) -> tuple[Tensor, list[str], list[int]]:
         """Pictures (N, 3, 128, 128) in -1..1, roughened, channels last; the style of each, '' for none; and the scene's index."""
         names = ["" if rng.random() < PLAIN else str(rng.choice(list(STYLES))) for _ in range(count)]
-        rows = [int(rng.integers(CLEAN + SMEARED if name else len(self._plain))) for name in names]
+        rows = [int(rng.integers(CLEAN + SMEARED if name else self._count)) for name in names]
         drawn = [self._styled[name][row] if name else _small(np.asarray(self._plain[row])) for name, row in zip(names, rows, strict=True)]
         return roughen(_tensor(drawn), rng).contiguous(memory_format=torch.channels_last), names, rows
 
