@@ -5,6 +5,7 @@ Only the formats below are opened, sizes are looked at before pixels are, and no
 
 import base64
 import binascii
+import codecs
 import io
 import re
 from collections.abc import Iterator
@@ -29,7 +30,8 @@ MAX_SIDE = 4096
 MAX_DRAWN_SIDE = 2048
 # Longer texts in the place of a picture's name are the picture itself.
 MAX_NAME = 100
-_DATA_URL = re.compile(r"data:image/[\w.+-]{1,40}(?:;[\w=.+-]{1,60}){0,3},", re.ASCII)
+# A browser goes by the file's name, so the type says little; `read` looks at the content.
+_DATA_URL = re.compile(r"data:(?:[\w.+-]{1,60}/[\w.+-]{1,80})?(?:;[\w=.+-]{1,60}){0,3},", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,8 @@ def read(data: bytes, *, kind: str = "", name: str = "The picture") -> Taken:
         BadPicture: it is no picture of a known format, damaged, too large or too small.
         BadPose: it is JSON, but no pose.
     """
-    if kind == "pose" and data[:64].lstrip()[:1] in (b"{", b"["):
-        return Taken(_drawn(data.decode("utf-8", "replace")))
+    if kind == "pose" and data[:64].removeprefix(codecs.BOM_UTF8).lstrip()[:1] in (b"{", b"["):
+        return Taken(_drawn(data.decode("utf-8-sig", "replace")))
     if len(data) > MAX_FILE_BYTES:
         raise BadPicture(f"{name} is a file of {len(data) / 1e6:.0f} MB; give one of at most {MAX_FILE_BYTES // 10**6} MB.")
     try:
@@ -100,8 +102,8 @@ def decode(text: str, *, kind: str = "", name: str = "The picture") -> Taken:
     Raises:
         BadPicture: the text is no base64, or `read` refuses what it holds.
     """
-    if kind == "pose" and text[:64].lstrip()[:1] in ("{", "["):
-        return Taken(_drawn(text))
+    if kind == "pose" and text[:64].lstrip("\ufeff").lstrip()[:1] in ("{", "["):
+        return Taken(_drawn(text.lstrip("\ufeff")))
     found = _DATA_URL.match(text)
     if found and not found.group().endswith(";base64,"):
         raise BadPicture(f"{name} is a data URL without base64; encode it as data:image/png;base64,...")

@@ -10,7 +10,7 @@ from PIL import Image
 
 from studio import intake, weights
 from studio.control import agreement, depths, lines, plain, poses, regions
-from studio.control.detectors import Loader, Shelf, sized
+from studio.control.detectors import Loader, Shelf, bounded, sized
 from studio.control.given import given_map, ranged, rgb
 from studio.events import Agreement
 from studio.fit import cut, lay, place
@@ -23,11 +23,13 @@ from studio.request import ControlUse
 KEPT_BYTES = 128 * 2**20
 LOADERS: Mapping[str, Loader] = {**lines.LOADERS, **depths.LOADERS, **poses.LOADERS, **regions.LOADERS}
 JUDGES: Mapping[str, tuple[str, ...]] = {
-    "sketch": ("canny", "lineart_standard", *lines.LOADERS),
+    "sketch": ("canny", "lineart_standard", *lines.LOADERS, "threshold"),
     "depth": ("depth_anything", *(name for name in depths.LOADERS if name != "normal_bae")),
     "pose": ("vitpose", "openpose"),
 }
 """Per kind the preprocessors that may measure a finished picture, the usual one first."""
+UNMEASURED = ("shuffle", "normal_bae", *regions.LOADERS)
+"""Preprocessors whose maps hold neither edges nor an order of depth, so that no measure of these would say anything."""
 COMPARE = {"edges": agreement.edges, "depth": agreement.depth, "joints": agreement.joints}
 
 
@@ -79,18 +81,20 @@ class ControlAnnotator:
         pixels = np.array(cut(eight_bit(picture), placement))
         with self._shelf.lent(row, progress) as detector:
             assert isinstance(detector, poses.PeopleFinder)
-            found = detector.find(pixels, row.filled(use.kind, use.settings))
+            found = detector.find(pixels, bounded(row.filled(use.kind, use.settings), pixels))
         left, top = placement.offset
         people = [one.moved(lambda point: point._replace(x=point.x + left, y=point.y + top)) for one in found if one.seen]
         return Pose(*size, tuple(people[:MAX_PEOPLE])) if people else None
 
     def measure(self, picture: Image.Image, control: Image.Image, use: ControlUse) -> Agreement:
-        """Say how well a picture follows a map; what is no detector itself (a given map, a threshold) is measured by the usual one."""
+        """Say how well a picture follows a map; what is no detector itself (a given map, an inverted one) is measured by the usual one."""
+        measure = MEASURES[use.kind]
+        if use.preprocessor in UNMEASURED:
+            return Agreement(measure, None, "", f"Not measured: no measure suits the maps of {weights.TABLE[use.preprocessor].label}.")
         judges = [weights.TABLE[name] for name in JUDGES[use.kind]]
         own = [row for row in judges if row.name == use.preprocessor]
         # A map that was given has no detector of its own, so any that is here will do.
         row = next((row for row in own or judges if self._shelf.has(row)), None)
-        measure = MEASURES[use.kind]
         if row is None:
             wanted = (own or judges)[0]
             missing = f"the weights of {wanted.label} ({wanted.bytes / 1e6:,.0f} MB) are not here"
@@ -104,7 +108,7 @@ class ControlAnnotator:
         if row.name in plain.MAKERS:
             return plain.MAKERS[row.name](pixels, values)
         with self._shelf.lent(row, progress) as detector:
-            return sized(detector(pixels, values), pixels)
+            return sized(detector(pixels, bounded(values, pixels)), pixels)
 
     def offers(self, kind: str) -> list[Offer]:
         """Return the preprocessors for a kind of control and whether each can be used now."""

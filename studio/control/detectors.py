@@ -1,7 +1,9 @@
 """What a detector is, and how its weights are fetched, read without pickles, and kept."""
 
+import logging
 import os
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from studio.control.plain import Pixels, Values
-from studio.errors import MissingWeights, StudioError, Unreachable
+from studio.errors import StudioError, Unreachable
 from studio.hub import fetch_files
 from studio.ports import Progress
 from studio.weights import Row
@@ -23,6 +25,11 @@ Loader = Callable[[list[Path]], Detector]
 """Builds a detector from the folders of the row's sources, in their order."""
 # Detectors are kept while their weights take no more than this, and the newest one always.
 RESIDENT_BYTES = 1_500_000_000
+# So long after it could not be reached the hub counts as out of reach.
+RETRY_SECONDS = 30.0
+# A detector's memory grows with its picture; 64 x 2048 at a resolution of 2048 would be 2048 x 65,536.
+LONGEST_SIDE = 4096
+log = logging.getLogger("studio")
 
 
 @dataclass
@@ -42,15 +49,16 @@ class Shelf:
         self._folder, self._loaders, self._endpoint = folder, loaders, endpoint
         self._resident: OrderedDict[str, tuple[Row, _Resident]] = OrderedDict()
         self._lock, self._fetching = threading.Lock(), threading.Lock()
-        self._unreachable = False
+        self._asked_in_vain = -RETRY_SECONDS
 
     def has(self, row: Row) -> bool:
         """Whether a row's weights are all here."""
         return all((self._place(source.repo) / name).is_file() for source in row.sources for name in source.files)
 
     def reachable(self) -> bool:
-        """Whether the hub answered the last time it was asked, and may be asked."""
-        return not self._unreachable and os.environ.get("HF_HUB_OFFLINE", "").upper() not in ("1", "ON", "YES", "TRUE")
+        """Whether the hub may be asked, and has not just been asked in vain."""
+        lately = time.monotonic() - self._asked_in_vain < RETRY_SECONDS
+        return not lately and os.environ.get("HF_HUB_OFFLINE", "").upper() not in ("1", "ON", "YES", "TRUE")
 
     @contextmanager
     def lent(self, row: Row, progress: Progress) -> Iterator[Detector]:
@@ -74,12 +82,8 @@ class Shelf:
         try:
             for source in row.sources:
                 fetch_files(source.repo, source.files, self._folder, progress, endpoint=self._endpoint)
-            self._unreachable = False
         except Unreachable:
-            self._unreachable = True
-            raise
-        except MissingWeights:
-            self._unreachable = False
+            self._asked_in_vain = time.monotonic()
             raise
         finally:
             self._fetching.release()
@@ -89,15 +93,35 @@ class Shelf:
             if row.name not in self._resident:
                 progress(1.0, f"reading {row.label}")
                 refuse_pickles()
-                detector = self._loaders[row.name]([self._place(source.repo) for source in row.sources])
-                self._resident[row.name] = row, _Resident(detector, threading.Lock())
+                self._resident[row.name] = row, _Resident(self._load(row), threading.Lock())
                 while len(self._resident) > 1 and sum(each.bytes for each, _ in self._resident.values()) > RESIDENT_BYTES:
                     self._resident.popitem(last=False)
             self._resident.move_to_end(row.name)
             return self._resident[row.name][1]
 
+    def _load(self, row: Row) -> Detector:
+        folders = [self._place(source.repo) for source in row.sources]
+        try:
+            return self._loaders[row.name](folders)
+        except (StudioError, MemoryError):
+            raise
+        except Exception as error:
+            # What a cut or foreign checkpoint makes the libraries raise is not theirs to promise.
+            log.warning("%s could not be read", row.label, exc_info=True)
+            where = " and ".join(str(folder) for folder in folders)
+            raise StudioError(f"The weights of {row.label} are damaged; delete {where}, and they are fetched again.") from error
+
     def _place(self, repo: str) -> Path:
         return self._folder / repo.replace("/", "--")
+
+
+def bounded(values: Values, pixels: Pixels) -> Values:
+    """Return a row's settings with a resolution, which is the shorter side's, that keeps a long narrow picture within `LONGEST_SIDE`."""
+    if "resolution" not in values:
+        return values
+    short, long = sorted(pixels.shape[:2])
+    most = max(64, LONGEST_SIDE * short // long // 64 * 64)
+    return {**values, "resolution": min(values["resolution"], most)}
 
 
 def refuse_pickles() -> None:

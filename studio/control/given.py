@@ -39,12 +39,15 @@ def on_light(part: NDArray[np.float32]) -> bool:
     """Whether a drawing is dark on light, from its grey values of 0 .. 255.
 
     A drawing leaves most of its margin empty, so the margin (a fiftieth of the shorter side) tells the paper where its mean is below 64 or
-    above 191; a margin in between is drawn over, and then the mean of all of it tells.
+    above 191; a margin in between is drawn over, and then the mean of all of it tells. A bright margin around what is dark almost
+    everywhere is a frame that was drawn along the border.
     """
     edge = max(1, min(part.shape) // 50)
     margin = np.concatenate([part[:edge].ravel(), part[-edge:].ravel(), part[:, :edge].ravel(), part[:, -edge:].ravel()])
     mean = float(margin.mean())
-    return (mean if mean < 64 or mean > 191 else float(part.mean())) > 127.5
+    rest = float(part[edge:-edge, edge:-edge].mean())
+    framed = mean - rest > 191
+    return not framed and (mean if mean < 64 or mean > 191 else float(part.mean())) > 127.5
 
 
 def ranged(depth: NDArray[np.float32] | Pixels, values: Values) -> Pixels:

@@ -86,9 +86,9 @@ def prepare(root: Path, *, here: bool) -> Path:
     folder = root / ".venv"
     if is_ready(root, here=here):
         return Path(sys.executable) if here else venv_python(folder)
+    # Before the environment is made, which a full disk would end with a sentence about Python.
+    check_space(Path(sys.prefix) if here else root, needed=space_needed(None if here else folder))
     python = Path(sys.executable) if here else make_environment(folder)
-    target = Path(sys.prefix) if here else folder
-    check_space(target, needed=space_needed(None if here else folder))
     install(python, root / "requirements.txt", log=log_file(root), scratch=None if here else folder / "downloads")
     if not here:
         mark_made(folder, root / "requirements.txt")

@@ -1,7 +1,7 @@
 """What the Control section asks of the studio: keep a picture, show it, make its map, say which kinds the model can follow."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
@@ -11,7 +11,7 @@ from PIL import Image
 from studio import intake
 from studio.errors import InvalidRequest, Stopped, StudioError
 from studio.events import Finished
-from studio.inventory import Inventory
+from studio.inventory import ControlNetCard, Inventory, ModelCard
 from studio.people import Person
 from studio.ports import Offer
 from studio.request import ControlUse, GenerationRequest, info
@@ -207,11 +207,19 @@ def control_kinds(inventory: Inventory, model: Any, *, whole: bool = True) -> di
     card = next((card for card in inventory.models if model in (None, card.name)), None)
     answer = {}
     for kind in get_args(info("controls.kind").annotation):
-        nets = [net.name for net in inventory.controlnets if card and net.kind == kind and not net.misfit(card.unet)]
-        name = card.name if card else "This model"
-        reason = "" if nets else f"{name} has no {kind} ControlNet here; put one into controlnets/ of the data folder."
-        answer[kind] = {"nets": nets, "reason": reason, "problems": problems}
+        known = [net for net in inventory.controlnets if net.kind == kind]
+        nets = [net.name for net in known if card and not net.misfit(card.unet)]
+        answer[kind] = {"nets": nets, "reason": "" if nets else _lack(kind, known, card), "problems": problems}
     return answer
+
+
+def _lack(kind: str, known: Sequence[ControlNetCard], card: ModelCard | None) -> str:
+    """Say why no ControlNet of a kind can be used: there is none, or what there is was made for another family."""
+    name = card.name if card else "This model"
+    if card and known and (misfit := known[0].misfit(card.unet)):
+        told = f"{known[0].name} was made for another family ({misfit[0]}) than {name} ({misfit[1]})"
+        return f"{told}; put a {kind} ControlNet that fits into controlnets/ of the data folder."
+    return f"{name} has no {kind} ControlNet here; put one into controlnets/ of the data folder."
 
 
 def preprocessor_row(offer: Offer, kind: str) -> dict[str, Any]:

@@ -15,7 +15,9 @@ from studio.settings import Settings
 from tests.served import PatientEngine, Served, served, served_fake
 
 FLAGS = "no-sandbox disable-background-networking disable-component-update disable-sync no-first-run disable-gpu"
-QUIET = [f"--{flag}" for flag in FLAGS.split()]
+# Names of other machines are not even looked up, so that what only works with the internet fails.
+ALONE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
+QUIET = [*(f"--{flag}" for flag in FLAGS.split()), ALONE]
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 

@@ -21,7 +21,7 @@ from studio.control import agreement
 from studio.control.annotator import ControlAnnotator
 from studio.control.plain import canny
 from studio.engine.fake import CARD, CONTROLNETS, SHAPE, FakeEngine, fake_parts
-from studio.errors import Stopped
+from studio.errors import MissingWeights, Stopped
 from studio.events import Finished
 from studio.inventory import Inventory
 from studio.ports import Offer, Progress
@@ -93,6 +93,40 @@ def test_weights_are_fetched_when_agreed_to_and_can_be_cancelled(tmp_path: Path,
         expect(said).to_contain_text("256 × 256")
         expect(page.locator("[data-part=map-picture]")).to_be_visible()
         assert annotator.given_up == 1
+
+
+class Away(ControlAnnotator):
+    """Has one preprocessor, whose weights are at a hub that is out of reach until it is `back`."""
+
+    back = here = False
+
+    def offers(self, kind: str) -> list[Offer]:
+        state = Offer(TABLE["canny"], "offline", "offline, and 99 MB, MIT would have to be fetched")
+        return [Offer(TABLE["none"], "ready", ""), Offer(TABLE["canny"], "ready", "") if self.here else state]
+
+    def annotate(self, picture: Image.Image, use: ControlUse, size: tuple[int, int], progress: Progress) -> Image.Image:
+        if use.preprocessor == "canny" and not self.back:
+            raise MissingWeights("Canny is not on this machine and the model hub cannot be reached; connect and try again.")
+        self.here = self.here or use.preprocessor == "canny"
+        return super().annotate(picture, use, size, progress)
+
+
+def test_weights_that_were_out_of_reach_can_be_had_once_the_hub_is_back(tmp_path: Path, visit: Open) -> None:
+    annotator = Away(tmp_path / "preprocessors")
+    studio = Studio(FakeEngine, replace(fake_parts(), annotator=annotator))
+    Image.effect_noise((256, 256), 90).convert("RGB").save(tmp_path / "photo.png")
+    with served(studio, Settings(data_dir=tmp_path, engine="fake")) as away:
+        page = visit(away.address).page
+        drop(page, tmp_path / "photo.png")
+        said, fetch = page.locator("[data-part=map-text]"), page.get_by_role("button", name="Fetch and make the map")
+        page.select_option("#control-preprocessor", "canny")
+        expect(said).to_have_text("Needs weights first: offline, and 99 MB, MIT would have to be fetched.")
+        fetch.click()
+        expect(page.locator("[data-part=map-error]")).to_contain_text("the model hub cannot be reached")
+        annotator.back = True
+        fetch.click()
+        expect(said).to_contain_text("256 × 256")
+        expect(page.locator("[data-part=map-error]")).to_be_hidden()
 
 
 @pytest.fixture
@@ -396,6 +430,14 @@ def test_what_is_no_picture_is_one_sentence_and_nothing_is_lost(page: Page, tmp_
     assert same(ink(page), drawn)
 
 
+@pytest.mark.parametrize("kind", ["", "application/octet-stream"])
+def test_a_picture_whose_type_the_browser_does_not_know_is_taken(page: Page, tmp_path: Path, kind: str) -> None:
+    Image.effect_noise((256, 256), 90).save(tmp_path / "photo", "PNG")
+    drop(page, tmp_path / "photo", "photo", kind)
+    settled(page)
+    assert len(controls(page)) == 1
+
+
 def test_weight_span_mode_and_fit_reach_the_request(page: Page) -> None:
     circle(page)
     settled(page)
@@ -452,9 +494,7 @@ def test_kinds_without_a_controlnet_say_so_and_nothing_is_lost(two_models: Serve
     )
     page.click("#tab-sketch")
     page.select_option("#model", "Bare")
-    expect(page.locator("[data-part=reason]")).to_have_text(
-        "Bare has no sketch ControlNet here; put one into controlnets/ of the data folder."
-    )
+    expect(page.locator("[data-part=reason]")).to_contain_text("fake-sketch was made for another family")
     assert controls(page) == []
     page.fill("#steps", "1")
     page.click("#generate")

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from studio import app, read_metadata
 from studio.settings import ROOT, Settings
 from tests.browser.conftest import Open, Visit, ready
-from tests.served import Served, served
+from tests.served import Served, served, served_fake
 
 pytestmark = pytest.mark.browser
 
@@ -103,6 +103,11 @@ def watch_a_picture_form(visited: Visit, prompt: str, *, steps: int, hurry: Even
 
 def test_a_picture_forms_live(slow_page: Served, visit: Open, hurry: Event) -> None:
     watch_a_picture_form(visit(slow_page.address), "a large red sphere on grass during the day", steps=150, hurry=hurry)
+
+
+def test_twenty_steps_show_at_least_ten_pictures(tmp_path: Path, visit: Open) -> None:
+    with served_fake(tmp_path, step_seconds=0.4) as page:
+        watch_a_picture_form(visit(page.address), "a small green cone", steps=20)
 
 
 @pytest.mark.slow

@@ -11,8 +11,12 @@ from safetensors.torch import load_file, save_file
 
 from studio.engine.devices import choose_device, is_out_of_memory, memory_explained, place
 from studio.engine.diffusers_engine import DiffusersEngine
+from studio.engine.fake import fake_parts
 from studio.errors import BrokenModel, OutOfMemory, StudioError
-from studio.inventory import ModelCard
+from studio.events import Failed, Finished
+from studio.inventory import Inventory, ModelCard
+from studio.request import GenerationRequest
+from studio.service import Studio
 from studio.settings import Settings
 from tests.contract.drive import latents_of, plan_of, run_of
 
@@ -98,6 +102,27 @@ def test_damage_is_named_and_survived(case: str, tiny_copy: Path, settings: Sett
     assert expected in sentence and sentence.startswith("Spoilt cannot be used: ") and "\n" not in sentence
     engine.load(tiny_card, lambda *_: None)
     assert run_of(engine, tiny_card).total == 4
+
+
+class Both:
+    """A damaged model, which comes first, and a sound one."""
+
+    def __init__(self, *cards: ModelCard) -> None:
+        self._cards = cards
+
+    def read(self) -> Inventory:
+        return Inventory(self._cards)
+
+
+def test_the_studio_tells_of_a_damaged_model_and_goes_on_with_another(tiny_copy: Path, settings: Settings, tiny_card: ModelCard) -> None:
+    cut(UNET, 0.6)(tiny_copy)
+    parts = replace(fake_parts(), inventory=Both(replace(tiny_card, name="Spoilt", path=tiny_copy), tiny_card))
+    with Studio(lambda: DiffusersEngine(settings), parts).open() as studio:
+        request = GenerationRequest(steps=1, width=64, height=64)
+        failed = studio.submit(request).wait(300)
+        assert isinstance(failed, Failed) and failed.message.startswith(f"Spoilt cannot be used: {UNET} is cut short")
+        made = studio.submit(request.model_copy(update={"model": tiny_card.name})).wait(300)
+        assert isinstance(made, Finished)
 
 
 def test_progress_names_each_part(settings: Settings, tiny_card: ModelCard) -> None:

@@ -14,11 +14,11 @@ from diffusers import AutoencoderTiny, StableDiffusionPipeline
 from studio.engine.decode import decode
 from studio.engine.diffusers_engine import DiffusersEngine
 from studio.engine.estimate import Blend
-from studio.engine.previews import Latest
+from studio.engine.previews import PREVIEWERS, Latest
 from studio.errors import StudioError
 from studio.inventory import ModelCard
 from studio.schedulers import TABLE
-from studio.settings import Settings
+from studio.settings import PreviewName, Settings
 from studio.storage.inventory import describe
 from tests.contract.drive import latents_of, run_of, same
 from tests.tiny import make_tiny_model
@@ -171,6 +171,20 @@ def test_preview_decoder_is_used_where_there_is_one(tmp_path: Path, settings: Se
     run.advance()
     draw = run.preview()
     assert draw is not None and draw()[0].size == (24, 16) and draw()[0].mode == "RGB"
+
+
+@pytest.mark.parametrize("method", [name for name in PREVIEWERS if name != "none"])
+def test_every_preview_method_draws_a_picture_per_row(method: PreviewName, settings: Settings, tiny_card: ModelCard) -> None:
+    engine = DiffusersEngine(replace(settings, preview=method))
+    engine.load(tiny_card, lambda *_: None)
+    run = run_of(engine, tiny_card, batch_size=2, width=96)
+    run.advance()
+    draw = run.preview()
+    assert draw is not None
+    first, second = draw()
+    assert first.mode == "RGB" and first.width * 2 == first.height * 3 and first.tobytes() != second.tobytes()
+    latents_of(run)
+    assert len(list(run.finish())) == 2
 
 
 def test_overflow_is_one_sentence(engine: DiffusersEngine, tiny_card: ModelCard) -> None:

@@ -102,6 +102,16 @@ def test_offline_each_says_its_sentence(row: weights.Row, tmp_path: Path) -> Non
     assert offer.state == "offline" and "would have to be fetched" in offer.says
 
 
+def test_who_was_offline_may_try_again(hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = big(hub)
+    annotator = ControlAnnotator(tmp_path, endpoint=NOWHERE)
+    with pytest.raises(MissingWeights):
+        annotator.annotate(scene(), use_of(row), SIZE, lambda *_: None)
+    assert {offer.state for offer in annotator.offers("sketch")} == {"ready", "offline"}
+    monkeypatch.setattr("studio.control.detectors.RETRY_SECONDS", 0.0)
+    assert {offer.state for offer in annotator.offers("sketch")} == {"ready", "download"}
+
+
 def test_offline_mode_is_respected(tmp_path: Path, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert {offer.state for offer in ControlAnnotator(tmp_path, endpoint=hub.address).offers("depth")} == {"ready", "offline"}
@@ -190,6 +200,19 @@ def test_a_truncated_checkpoint_is_one_sentence(hub: LoopbackHub, tmp_path: Path
     path.parent.mkdir()
     path.write_bytes(next(hub.folder.rglob("ControlNetHED.pth")).read_bytes()[:-1000])
     with pytest.raises(StudioError, match=r"ControlNetHED.pth is damaged or holds more than weights"):
+        ControlAnnotator(tmp_path, endpoint=NOWHERE).annotate(scene(), use_of(row), SIZE, lambda *_: None)
+
+
+@pytest.mark.parametrize("name", ["depth_anything", "vitpose"])
+def test_weights_that_the_library_cannot_read_are_one_sentence(
+    name: str, hub: LoopbackHub, annotator: ControlAnnotator, tmp_path: Path
+) -> None:
+    row = weights.TABLE[name]
+    serve(hub, row)
+    annotator.annotate(scene(), use_of(row), SIZE, lambda *_: None)
+    for path in tmp_path.rglob("*.safetensors"):
+        path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(StudioError, match=f"The weights of {row.label} are damaged; delete .*, and they are fetched again."):
         ControlAnnotator(tmp_path, endpoint=NOWHERE).annotate(scene(), use_of(row), SIZE, lambda *_: None)
 
 

@@ -99,6 +99,8 @@ def test_a_batch_becomes_numbered_files_each_with_its_seed(tmp_path: Path) -> No
         ("--batch-size 10000", "batch_size must be a whole number from 1 to 8, not 10000."),
         ("--seed 36893488147419103232", "seed must be a whole number from -1 to 4294967295, not 36893488147419103232."),
         ("--scheduler Eulr", f"scheduler: 'Eulr' is no scheduler; use one of the {len(schedulers.TABLE)} names listed, such as \"Euler\"."),
+        ("--controls 5", "controls must be a list of at most 8 objects, not 5."),
+        ("--loras [3]", "loras[0] must be an object with fields such as name, weight, text_encoder_weight, not 3."),
         ("--out nowhere/x.png", "--out: the folder nowhere does not exist; make it first."),
         ("--out x.gif", "--out: x.gif must end in .png, .jpg, .jpeg or .webp."),
         ("--stepz 3", "unrecognized arguments: --stepz 3; see --help."),

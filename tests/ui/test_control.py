@@ -229,7 +229,11 @@ def test_kinds_without_a_fitting_controlnet_say_what_to_do() -> None:
     fake, bare = control_kinds(inventory, "Fake"), control_kinds(inventory, "Other")
     assert [(kind["nets"], kind["reason"]) for kind in (fake["sketch"], fake["depth"])] == [(["fake-sketch"], ""), (["fake-depth"], "")]
     assert fake["pose"]["reason"] == "Fake has no pose ControlNet here; put one into controlnets/ of the data folder."
-    assert bare["sketch"]["reason"] == "Other has no sketch ControlNet here; put one into controlnets/ of the data folder."
+    assert bare["sketch"]["reason"] == (
+        f"{CONTROLNETS[0].name} was made for another family (text width {SHAPE.context_width}) than Other (text width 768); "
+        "put a sketch ControlNet that fits into controlnets/ of the data folder."
+    )
+    assert bare["pose"]["reason"] == "Other has no pose ControlNet here; put one into controlnets/ of the data folder."
     assert control_kinds(inventory, None) == fake
     adapter = BrokenCard("ip-adapter", Path("ip-adapter"), "ip-adapter is an IP-Adapter, which this studio cannot run yet.", "controlnet")
     model = BrokenCard("old", Path("old"), "old cannot be used.", "model")

@@ -1,12 +1,14 @@
 """The LoRA section over plain HTTP: what the browser is told, and the one sentence when a LoRA does not fit."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from studio.engine.fake import FakeInventory
 from studio.inventory import LoraCard
 from studio.loras.files import preview
 from studio.loras.header import Header
@@ -28,6 +30,15 @@ def test_the_list_has_verdicts_and_no_paths(visitor: Page) -> None:
     assert rows["clay"]["facts"] == "Stable Diffusion · rank 4 · alpha 4 · 1.2 MB"
     assert rows["xl-look"]["says"].startswith("xl-look was made for Stable Diffusion XL (text width 2048), and Fake is")
     assert not rows["xl-look"]["fits"] and "safetensors" not in str(told)
+
+
+def test_what_a_dora_loses_is_told_before_any_run() -> None:
+    model = FakeInventory().read().models[0]
+    clay = next(card for card in FakeInventory().read().loras if card.name == "clay")
+    assert clay.header
+    plain, dora = row(clay, model), row(replace(clay, header=replace(clay.header, dora=True)), model)
+    assert (plain["state"], dora["state"], dora["fits"]) == ("fits", "partly", True)
+    assert dora["says"] == f"{plain['says']} clay is a DoRA; its scales are left out, so it looks different from where they are used."
 
 
 @pytest.mark.parametrize("asked", [None, 5, ["a"], {"name": "clay"}, "../../etc/passwd", "nothing", "x" * 5000])

@@ -8,6 +8,7 @@ import pytest
 
 from studio import read_metadata
 from studio.request import GenerationRequest
+from studio.ui import widgets
 from studio.ui.examples import EXAMPLES, FIRST_PROMPT
 from tests.served import Served
 from tests.ui.browserless import VISITOR_A, VISITOR_B, Page
@@ -148,3 +149,10 @@ def test_the_page_writes_the_history_and_nothing_else(visitor: Page, page: Serve
     visitor.finish(visitor.generate(steps=5)["job"])
     (picture, thumbnail) = sorted(written() - before)
     assert picture.startswith("pictures/2") and thumbnail.startswith("thumbnails/")
+
+
+def test_a_row_that_cannot_be_used_is_shown_with_its_reason() -> None:
+    rows = [{"name": "A", "description": "quick", "reason": ""}, {"name": "B", "description": "slow", "reason": "needs <scipy>"}]
+    shown = str(widgets.choice("scheduler", [("Some", rows)]).html_template)
+    assert '<option value="A" title="quick">A</option>' in shown
+    assert '<option value="B" title="slow" disabled>B: needs &lt;scipy&gt;</option>' in shown

@@ -107,6 +107,22 @@ def test_a_given_sketch_is_measured_by_canny_on_the_picture() -> None:
     assert ControlAnnotator(Path("nowhere")).measure(picture, other, use).word == "hardly follows"
 
 
+def test_solid_regions_of_a_threshold_are_measured_by_thresholds() -> None:
+    picture = Image.new("RGB", (256, 256))
+    ImageDraw.Draw(picture).ellipse((60, 60, 180, 180), fill="white")
+    use = ControlUse(kind="sketch", image="x", preprocessor="threshold")
+    annotator = ControlAnnotator(Path("nowhere"))
+    followed = annotator.annotate(picture, use, (256, 256), lambda *_: None)
+    assert annotator.measure(picture, followed, use).word == "follows closely"
+
+
+@pytest.mark.parametrize("name", ["shuffle", "segment_mobile"])
+def test_maps_that_no_measure_suits_have_no_word(name: str) -> None:
+    use = ControlUse(kind="sketch", image="x", preprocessor=name)
+    told = ControlAnnotator(Path("nowhere")).measure(Image.new("RGB", (64, 64)), Image.new("RGB", (64, 64)), use)
+    assert (told.value, told.word) == (None, "") and told.note.startswith("Not measured: no measure suits the maps of ")
+
+
 class Failing(FakeAnnotator):
     def measure(self, picture: Image.Image, control: Image.Image, use: ControlUse) -> Agreement:
         raise ZeroDivisionError

@@ -146,11 +146,12 @@ def test_files(tmp_path: Path) -> None:
 
 def test_pictures_as_text() -> None:
     plain = base64.b64encode(encoded(photograph())).decode()
-    for text in (plain, f"data:image/png;base64,{plain}", f"data:image/png;name=x.png;base64,{plain}"):
+    types = ("image/png", "image/png;name=x.png", "application/octet-stream", "application/vnd.oasis", "")
+    for text in (plain, *(f"data:{each};base64,{plain}" for each in types)):
         assert decode(text).picture.tobytes() == photograph().tobytes()
     for text, sentence in (
         ("data:image/svg+xml,<svg/>", "is a data URL without base64"),
-        ("data:text/html;base64,AAAA", "is neither the name of a picture nor base64"),
+        ("data:application/pdf;base64," + base64.b64encode(b"%PDF-1.7 not a picture").decode(), "is no picture that can be read"),
         ("données" * 50, "is neither the name of a picture nor base64"),
         ("A" * 30_000_000, "is a file of 22 MB"),
         (base64.b64encode(b"hello" * 50).decode(), "is no picture that can be read"),

@@ -126,6 +126,14 @@ def test_too_little_disk_space_is_told_before_installing(tmp_path: Path) -> None
     check_space(tmp_path, needed=1)
 
 
+def test_space_is_checked_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launcher, "LARGE", 2**60)
+    (tmp_path / "requirements.txt").write_text("torch\n", encoding="utf-8")
+    with pytest.raises(SetupError, match="There is not enough disk space"):
+        launcher.prepare(tmp_path, here=False)
+    assert not (tmp_path / ".venv").exists()
+
+
 def test_size_of(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "b").write_bytes(b"1234")

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 
 from studio.control import plain
 from studio.control.annotator import ControlAnnotator, KeptMaps
+from studio.control.detectors import bounded
 from studio.errors import InvalidRequest
 from studio.request import ControlUse, GenerationRequest
 from studio.weights import TABLE, rows_for
@@ -86,6 +87,20 @@ def test_a_sketch_that_fills_its_margin_is_told_by_its_mean() -> None:
     drawing = np.full((64, 96), 255, np.uint8)
     drawing[:2], drawing[:, :4], drawing[30:32] = 0, 0, 0
     assert map_of(Image.fromarray(drawing), kind="sketch").mean() < 60
+
+
+def test_a_frame_drawn_along_the_border_does_not_turn_the_sketch_inside_out() -> None:
+    drawing = np.zeros((256, 256), np.uint8)
+    drawing[:5] = drawing[-5:] = drawing[:, :5] = drawing[:, -5:] = 255
+    made = map_of(Image.fromarray(drawing), kind="sketch")
+    assert made[0, 0].tolist() == [255, 255, 255] and made.mean() < 60
+
+
+def test_a_long_narrow_picture_is_looked_at_within_reason() -> None:
+    tall, square = np.zeros((2048, 64, 3), np.uint8), np.zeros((512, 512, 3), np.uint8)
+    assert bounded({"resolution": 2048, "score": 1}, tall) == {"resolution": 128, "score": 1}
+    assert bounded({"resolution": 2048}, square) == {"resolution": 2048}
+    assert bounded({"value": 3}, tall) == {"value": 3}
 
 
 def test_depth_of_sixteen_bit_flip_and_range() -> None:

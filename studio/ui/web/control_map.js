@@ -38,7 +38,8 @@ studio.controlMap = (desk) => {
     asked = key;
     giveUp();
     find("map-agree").hidden = true;
-    if (row?.state === "download" && !agreed.has(row.name)) {
+    const away = row && row.state !== "ready"; // its weights are not here
+    if (away && !agreed.has(row.name)) {
       put(unit, "", size);
       find("map-text").textContent = `Needs weights first: ${row.says}.`;
       find("map-agree").hidden = false;
@@ -59,7 +60,7 @@ studio.controlMap = (desk) => {
       }
       put(unit, answer.map ?? "", size);
       desk.complain(unit, answer.error);
-      if (row?.state !== "download") return;
+      if (!away) return;
       if (answer.error) agreed.delete(row.name);
       await desk.weightsCame(kind);
     } catch (error) {

@@ -120,7 +120,6 @@ studio.controlPicture = (desk) => {
     const options = (rows[unit.kind] ?? []).map(({ name, title, description, state, says }) => {
       const option = new Option(state === "offline" ? `${title}: ${says}` : title, name);
       option.title = description;
-      option.disabled = state === "offline";
       return option;
     });
     const listing = options.map((option) => `${option.value} ${option.text}`).join();
