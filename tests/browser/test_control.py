@@ -5,6 +5,7 @@ import io
 import math
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
@@ -51,6 +52,17 @@ def two_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield page
 
 
+@contextmanager
+def photo_given(annotator: ControlAnnotator, folder: Path, visit: Open) -> Iterator[Page]:
+    """A page whose maps an annotator makes, and onto which a photo was dropped."""
+    studio = Studio(FakeEngine, replace(fake_parts(), annotator=annotator))
+    Image.effect_noise((256, 256), 90).convert("RGB").save(folder / "photo.png")
+    with served(studio, Settings(data_dir=folder, engine="fake")) as opened:
+        page = visit(opened.address).page
+        drop(page, folder / "photo.png")
+        yield page
+
+
 class Fetching(ControlAnnotator):
     """Has one preprocessor, whose weights come when `arrive` is set."""
 
@@ -76,11 +88,7 @@ class Fetching(ControlAnnotator):
 
 def test_weights_are_fetched_when_agreed_to_and_can_be_cancelled(tmp_path: Path, visit: Open) -> None:
     annotator = Fetching(tmp_path / "preprocessors")
-    studio = Studio(FakeEngine, replace(fake_parts(), annotator=annotator))
-    Image.effect_noise((256, 256), 90).convert("RGB").save(tmp_path / "photo.png")
-    with served(studio, Settings(data_dir=tmp_path, engine="fake")) as fetching:
-        page = visit(fetching.address).page
-        drop(page, tmp_path / "photo.png")
+    with photo_given(annotator, tmp_path, visit) as page:
         said = page.locator("[data-part=map-text]")
         expect(said).to_have_text("Needs weights first: downloads 99 MB, MIT.")
         page.get_by_role("button", name="Fetch and make the map").click()
@@ -113,11 +121,7 @@ class Away(ControlAnnotator):
 
 def test_weights_that_were_out_of_reach_can_be_had_once_the_hub_is_back(tmp_path: Path, visit: Open) -> None:
     annotator = Away(tmp_path / "preprocessors")
-    studio = Studio(FakeEngine, replace(fake_parts(), annotator=annotator))
-    Image.effect_noise((256, 256), 90).convert("RGB").save(tmp_path / "photo.png")
-    with served(studio, Settings(data_dir=tmp_path, engine="fake")) as away:
-        page = visit(away.address).page
-        drop(page, tmp_path / "photo.png")
+    with photo_given(annotator, tmp_path, visit) as page:
         said, fetch = page.locator("[data-part=map-text]"), page.get_by_role("button", name="Fetch and make the map")
         page.select_option("#control-preprocessor", "canny")
         expect(said).to_have_text("Needs weights first: offline, and 99 MB, MIT would have to be fetched.")
