@@ -96,7 +96,7 @@ class Worker:
     def _load(self, model: ModelCard, job: Job | None) -> Engine:
         def progress(fraction: float, message: str) -> None:
             self._announce(Loading(job_id="", model=model.name, fraction=fraction, message=message))
-            for listener in [job] if job else self._queue.waiting():
+            for listener in [job] if job and not job.stopping else self._queue.waiting():
                 listener.emit(Loading(job_id=listener.id, model=model.name, fraction=fraction, message=message))
 
         try:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from assets.mini.train import crew
 from assets.mini.train.loop import Pace, learn
-from assets.mini.train.noise import THINGS, blur, emphasis
+from assets.mini.train.noise import SHAPING, THINGS, blur, emphasis
 
 ROWS = torch.arange(128.0).view(8, 16) / 128
 
@@ -70,3 +70,11 @@ def test_things_and_their_rim_count_more() -> None:
     wrong[0, :, 6, 2] += 1
     wrong[0, :, 0, 0] += 1
     assert noisy.loss(wrong, counts).item() > noisy.loss(wrong).item()
+
+
+def test_most_noise_is_where_silhouettes_are_settled_and_in_no_order() -> None:
+    torch.manual_seed(0)
+    times = blur(torch.randn(200, 32, 16, 16), SHAPING).times
+    assert ((times >= 600) & (times < 950)).sum() == 130
+    assert (times < 450).sum() == 30
+    assert not torch.equal(times, times.sort().values)

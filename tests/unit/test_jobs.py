@@ -109,6 +109,35 @@ def test_stop_of_a_waiting_job_takes_it_out_at_once(open_fake: Callable[..., Stu
     assert isinstance(jobs[2].wait(10), Finished)
 
 
+def test_stop_while_the_model_loads_ends_the_job_at_once_and_the_next_one_hears_of_the_load(open_fake: Callable[..., Studio]) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    class Reloading(FakeEngine):
+        first = True
+
+        def load(self, model: ModelCard, progress: Progress) -> None:
+            if self.first:
+                self.first = False
+                return
+            progress(0.1, f"reading {model.name}")
+            begun.set()
+            assert go.wait(30)
+            progress(0.9, f"reading {model.name}")
+
+    studio = open_fake(Reloading())
+    try:
+        stopped = studio.submit(GenerationRequest(steps=2))
+        assert begun.wait(30)
+        studio.stop(stopped)
+        assert stopped.wait(0) == Cancelled(job_id=stopped.id, index=0)
+        following = studio.submit(GenerationRequest(steps=2))
+    finally:
+        go.set()
+    assert isinstance(following.wait(10), Finished)
+    assert [event.fraction for event in following.events() if isinstance(event, Loading)] == [0.9, 0.1, 0.9]
+    assert not any(isinstance(event, Step) for event in stopped.events())
+
+
 def test_loading_is_told_to_whoever_waits(open_fake: Callable[..., Studio]) -> None:
     engine = SlowLoading()
     studio = open_fake(engine)

@@ -21,7 +21,7 @@ from ..world.scene import FIGURE, Scene
 from . import crew
 from .inherit import inherit
 from .loop import Pace, learn
-from .noise import blur, emphasis
+from .noise import SHAPING, blur, emphasis
 from .scenes import COUNTS, identities, pictures, scene_of
 from .text import token_ids
 from .twin import Twin
@@ -32,8 +32,8 @@ CHUNK = 100
 FULL = 0.75
 # The latents may still be encoded while the U-Net learns.
 LOOK_EVERY = 200
-# Single objects are learned long before pairs and figures, and `left of` and `right of` before the other relations.
-MIX = {"single": 0.15, "sides": 0.2, "pair": 0.5, "figure": 0.15}
+# Single objects are right long before pairs and figures, and `left of` and `right of` before the other relations.
+MIX = {"single": 0.25, "sides": 0.15, "pair": 0.4, "figure": 0.2}
 
 
 def encode_latents(run: Path, limit: int = 22_000, part: str = "train") -> None:
@@ -101,7 +101,7 @@ def train_unet(run: Path, minutes: float) -> UNet2DConditionModel:
         clean = torch.from_numpy(latents[indexes]).float()
         with torch.no_grad():
             states = encoder(token_ids(tokenizer, texts_for("train", indexes, wording))).last_hidden_state
-        noisy = blur(clean)
+        noisy = blur(clean, SHAPING)
         found = twin.network(noisy.latents, noisy.times, encoder_hidden_states=states).sample
         return noisy.loss(found, emphasis(ids[indexes]))
 
