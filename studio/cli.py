@@ -11,6 +11,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
@@ -18,13 +19,13 @@ from PIL import Image
 
 from studio import intake, metadata
 from studio.app import build
-from studio.errors import InvalidRequest, StudioError, UnknownModel
+from studio.errors import BadPicture, BadPose, InvalidRequest, StudioError, UnknownModel
 from studio.jobs import Job
 from studio.request import GenerationRequest, bounds, control, shorten
 from studio.service import Studio
 from studio.settings import DeviceName, EngineName, PrecisionName, PreviewName, Settings, default_data_dir
-from studio.terminal import Progress
-from studio.token_command import tokens
+from studio.terminal import Progress, ended_as_by_ctrl_c
+from studio.token_command import place, tokens, whole
 from studio.ui.hosts import LOOPBACK, in_digits, is_loopback
 from studio.ui.serve import Server, serve
 
@@ -60,7 +61,9 @@ def main(arguments: Sequence[str]) -> int:
     except StudioError as error:
         return _tell(error, code=1)
     except OSError as error:
-        return _tell(StudioError(f"{error.strerror or error}: {shorten(error.filename)}."), code=1)
+        # Only what is about a file has its name.
+        where = "" if error.filename is None else f": {shorten(error.filename)}"
+        return _tell(StudioError(f"{error.strerror or error}{where}."), code=1)
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return 130
@@ -74,7 +77,9 @@ def page_parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default=LOOPBACK[0], type=_host, help=f"address of this machine, {', '.join(LOOPBACK)}; {others}")
     parser.add_argument("--share", action="store_true", help="also give the page a public address, which takes invitations to enter")
     parser.add_argument("--mcp", action="store_true", help="let programs ask by the Model Context Protocol, at /mcp")
-    parser.add_argument("--port", default=7860, type=_port, help="port of the page; the next free one is used when it is taken (7860)")
+    parser.add_argument(
+        "--port", default=7860, type=whole(65535), help="port of the page; the next free one is used when it is taken (7860)"
+    )
     _add_settings(parser)
     return parser
 
@@ -84,7 +89,9 @@ def generate_parser() -> argparse.ArgumentParser:
     last = "A prompt that starts with a dash goes last, after --."
     parser = _Parser(prog="launch.py generate", description="Make pictures and write them to files.", epilog=last, allow_abbrev=False)
     parser.add_argument("prompt", help=f"what to draw; {bounds('prompt')}")
-    parser.add_argument("--out", default="out.png", help="file to write, .png, .jpg or .webp; several become out-1.png, ... (out.png)")
+    parser.add_argument(
+        "--out", default="out.png", type=place, help="file to write, .png, .jpg or .webp; several become out-1.png, ... (out.png)"
+    )
     for name, field in GenerationRequest.model_fields.items():
         if name not in NOT_DERIVED:
             usual = "none" if field.default == () else "the model's own" if field.default is None else field.default
@@ -96,13 +103,14 @@ def generate_parser() -> argparse.ArgumentParser:
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
     usual = Settings()
-    parser.add_argument("--data-dir", default=str(default_data_dir()), help="folder for models and everything the studio keeps (~/.studio)")
+    about = "folder for models and everything the studio keeps (~/.studio)"
+    parser.add_argument("--data-dir", default=default_data_dir(), type=place, help=about)
     parser.add_argument("--model", default=usual.model, help="name of a model here, its folder, or a hub id such as owner/name (Mini)")
-    parser.add_argument("--lora-dir", action="append", default=[], help="another folder with LoRAs; may be given several times")
+    parser.add_argument("--lora-dir", action="append", default=[], type=place, help="another folder with LoRAs; may be given several times")
     limit = "gigabytes that the history may take, above which the oldest pictures without a star are removed (all are kept)"
     parser.add_argument("--history-limit", type=_gigabytes, help=limit)
     parser.add_argument(
-        "--threads", type=_threads, help="CPU threads of the model; fewer than cores is faster on a busy machine (every core)"
+        "--threads", type=whole(1024), help="CPU threads of the model; fewer than cores is faster on a busy machine (every core)"
     )
     for name, kind in (("engine", EngineName), ("device", DeviceName), ("precision", PrecisionName), ("preview", PreviewName)):
         default = getattr(usual, name)
@@ -110,42 +118,34 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    data_dir = Path(options.data_dir).expanduser()
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        options.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise WrongUsage(f"--data-dir: the folder {data_dir} cannot be made: {error.strerror}.") from error
+        raise WrongUsage(f"--data-dir: the folder {options.data_dir} cannot be made: {error.strerror}.") from error
     # The model's name goes through the request's own bounds, like every other value.
     GenerationRequest.parse({"model": options.model})
     names = ("model", "engine", "device", "precision", "preview", "threads", "history_limit")
-    mcp = getattr(options, "mcp", False)
-    return Settings(data_dir=data_dir, lora_dirs=_folders(options.lora_dir), mcp=mcp, **{name: getattr(options, name) for name in names})
-
-
-def _folders(given: Sequence[str]) -> tuple[Path, ...]:
-    folders = tuple(Path(text).expanduser() for text in given)
-    for folder in folders:
+    for folder in options.lora_dir:
         if not folder.is_dir():
             raise WrongUsage(f"--lora-dir: {folder} is no folder; name one with LoRA files in it.")
-    return folders
+    given = {name: getattr(options, name) for name in names}
+    return Settings(data_dir=options.data_dir, lora_dirs=tuple(options.lora_dir), mcp=getattr(options, "mcp", False), **given)
 
 
 def _show_page(options: argparse.Namespace) -> None:
     settings = _settings(options)
-    studio = build(settings, progress=Progress().fetched)
-    try:
+    # A studio that is not closed leaves its running job as one that killed it.
+    with ended_as_by_ctrl_c(), build(settings, progress=Progress().fetched) as studio:
         studio.resume()
-        server = serve(studio, settings, host=options.host, port=options.port, closed=options.share)
-        # Only now, because loading a model would slow the page's start.
-        studio.open()
-        if not server.address.endswith(f":{options.port}"):
-            print(f"Port {options.port} is taken, so another one is used.")
-        _tell_links(server)
-        if options.share:
-            _publish(server)
-        server.wait()
-    finally:
-        studio.close()
+        with closing(serve(studio, settings, host=options.host, port=options.port, closed=options.share)) as server:
+            # Only now, because loading a model would slow the page's start.
+            studio.open()
+            if not server.address.endswith(f":{options.port}"):
+                print(f"Port {options.port} is taken, so another one is used.")
+            _tell_links(server)
+            if options.share:
+                _publish(server)
+            server.wait()
 
 
 def _tell_links(server: Server) -> None:
@@ -172,11 +172,14 @@ def _publish(server: Server) -> None:
 
 
 def _generate(options: argparse.Namespace) -> None:
-    fields, taken = intake.gather(_fields(options), Path())
+    try:
+        fields, taken = intake.gather(_fields(options), Path())
+    except (BadPicture, BadPose) as error:
+        raise WrongUsage(str(error)) from error
     request = GenerationRequest.parse(fields)
     for note in (f"{name}: {note}." for name, each in taken.items() for note in each.notes):
         print(note, file=sys.stderr)
-    out = Path(options.out).expanduser()
+    out = options.out
     _check_writable(out, request)
     progress = Progress()
     with build(_settings(options), progress=progress.fetched).open() as studio:
@@ -264,18 +267,6 @@ def _host(text: str) -> str:
             f"must be {', '.join(LOOPBACK)} or another address in digits, such as 0.0.0.0, not {shorten(text)}"
         )
     return text
-
-
-def _port(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to 65535, not {shorten(text)}")
-    return int(text)
-
-
-def _threads(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= 1024:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to 1024, not {shorten(text)}")
-    return int(text)
 
 
 def _gigabytes(text: str) -> int:

@@ -176,7 +176,7 @@ def gather(data: dict[str, object], folder: Path) -> tuple[dict[str, object], di
     entries = list(units) if isinstance(units, list) else []
     for index, text in _paths(entries):
         name = f"picture {index}"
-        path = folder / Path(text).expanduser()
+        path = folder / _expanded(text)
         with _named(path.name):
             pictures[name] = read_file(path, kind=_kind(entries[index]))
         entries[index] = {**entries[index], "image": name}
@@ -197,6 +197,14 @@ def _paths(entries: list[object]) -> Iterator[tuple[int, str]]:
         text = entry.get("image") if isinstance(entry, dict) else None
         if isinstance(text, str) and text and not re.fullmatch(r"[0-9a-f]{64}", text):
             yield index, text
+
+
+def _expanded(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        home = Path(text).parts[0]
+        raise BadPicture(f"{text} is no file, as no home folder is known for {home}; give the path of a picture.") from error
 
 
 def _drawn(text: str) -> Image.Image:

@@ -7,7 +7,7 @@ from studio.errors import InvalidRequest
 from studio.inventory import Inventory, LoraCard, ModelCard
 from studio.loras.tags import find_tags, without_tags
 from studio.loras.verdict import dora_sentence
-from studio.request import GenerationRequest, LoraUse, bounds, limits, shorten
+from studio.request import MAX_LORAS, GenerationRequest, LoraUse, bounds, limits, shorten
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ def gather(request: GenerationRequest, inventory: Inventory) -> GenerationReques
     """Move the `<lora:...>` tags of the prompt into the list, each LoRA once; what is said last counts, tags after the list.
 
     Raises:
-        InvalidRequest: a tag names no LoRA that is here, its weight is out of bounds, or it stands in the negative prompt.
+        InvalidRequest: a tag names no LoRA that is here, its weight is out of bounds, it stands in the negative prompt, or there are
+            too many LoRAs.
     """
     if tags := _tags("negative_prompt", request.negative_prompt):
         raise InvalidRequest(f"negative_prompt: {tags[0][0]} belongs into the prompt; a weight below 0 pushes away from a LoRA.")
@@ -35,6 +36,8 @@ def gather(request: GenerationRequest, inventory: Inventory) -> GenerationReques
             raise InvalidRequest(f"prompt: {_absence(use.name, inventory)}")
         uses.pop(card.name, None)
         uses[card.name] = use.model_copy(update={"name": card.name})
+    if len(uses) > MAX_LORAS:
+        raise InvalidRequest(f"prompt: its LoRA tags and the list name {len(uses)} LoRAs; name at most {MAX_LORAS} at once.")
     return request.model_copy(update={"prompt": without_tags(request.prompt), "loras": tuple(uses.values())})
 
 

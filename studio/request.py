@@ -220,6 +220,10 @@ def shorten(value: object) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
+# What there is too much of, by pydantic's name for it.
+_TOO_MANY: Mapping[str, str] = {"string_too_long": "characters", "too_long": "entries"}
+
+
 def sentence(problem: ErrorDetails) -> str:
     """Turn one pydantic problem into a sentence that names the field and its bounds."""
     field = str(problem["loc"][0]) if problem["loc"] else ""
@@ -234,8 +238,8 @@ def sentence(problem: ErrorDetails) -> str:
         return f"{_where(problem)}: {problem['ctx']['error']}."
     if len(problem["loc"]) > 1:
         return _inner_sentence(problem, field)
-    if problem["type"] == "string_too_long":
-        return f"{field} has {len(problem['input']):,} characters; it must be {bounds(field)}."
+    if problem["type"] in _TOO_MANY:
+        return f"{field} has {len(problem['input']):,} {_TOO_MANY[problem['type']]}; it must be {bounds(field)}."
     return f"{field} must be {bounds(field)}, not {shorten(problem['input'])}."
 
 
@@ -258,6 +262,8 @@ def _inner_sentence(problem: ErrorDetails, field: str) -> str:
         return f"{shorten(where)} is no field there; " + (f"did you mean {near[0]}?" if near else "leave it out.")
     if problem["type"] == "string_too_short":
         return f"{where} is empty; it must be {bounds(f'{field}.{inner}')}."
+    if problem["type"] == "too_long":
+        return f"{where} has {len(problem['input']):,} entries; it must be {bounds(f'{field}.{inner}')}."
     if len(problem["loc"]) > 3:
         return f"{shorten(where)} must be a number, not {shorten(problem['input'])}."
     return f"{where} must be {bounds(f'{field}.{inner}')}, not {shorten(problem['input'])}."

@@ -1,6 +1,6 @@
 """The scheduler table: one row per name in the picker. Classes are named by string, so nothing heavy is imported.
 
-Names follow A1111 and ComfyUI; every row starts from the checkpoint's own config plus its keywords.
+Names follow A1111 and ComfyUI; every row starts from what the checkpoint's own config says of the model, plus its keywords.
 """
 
 from collections.abc import Iterator, Mapping

@@ -200,7 +200,6 @@ class Studio:
     def stop(self, job: Job) -> None:
         """End a job: at once while it waits or is made ready, before its next model evaluation when it runs."""
         job.stop()
-        # The worker may be in the middle of a model, which is loaded to its end for whoever comes next.
         if self._queue.remove(job) or (job.state().started and not job.state().step):
             self._keeping.over(job.id)
             job.emit(Cancelled(job_id=job.id, index=0))

@@ -1,10 +1,43 @@
-"""What the command line writes while work goes on."""
+"""The terminal: what the command line writes while work goes on, and what ends it."""
 
 import shutil
+import signal
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 from studio.events import Event, Loading, Queued, Step
+
+# What ends a process besides Ctrl+C: `kill` and service managers, a terminal that is closed, on Windows Ctrl+Break and a closed window.
+ENDINGS = ("SIGTERM", "SIGHUP", "SIGBREAK")
+
+
+@contextmanager
+def ended_as_by_ctrl_c() -> Iterator[None]:
+    """Have whatever asks this process to end raise KeyboardInterrupt, so that what is open gets closed; asking twice is not heard.
+
+    A signal that is ignored stays so, because `nohup` wants that; and only the main thread can be interrupted at all.
+    """
+    present = [getattr(signal, name) for name in ENDINGS if hasattr(signal, name)]
+    in_main = threading.current_thread() is threading.main_thread()
+    taken = [each for each in present if in_main and signal.getsignal(each) == signal.SIG_DFL]
+
+    def end(number: int, frame: FrameType | None) -> None:
+        # A service manager sends SIGTERM and SIGHUP in a row; the second one must not interrupt the closing.
+        for each in taken:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for each in taken:
+        signal.signal(each, end)
+    try:
+        yield
+    finally:
+        for each in taken:
+            signal.signal(each, signal.SIG_DFL)
 
 
 class Progress:

@@ -1,16 +1,25 @@
-"""`launch.py token`: makes, lists and revokes tokens for programs; a running studio knows of it at once."""
+"""`launch.py token`: makes, lists and revokes tokens for programs; a running studio knows of it at once.
+
+Also the kinds of arguments that it shares with the other commands.
+"""
 
 import argparse
+import math
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
 
 from studio.access import Quota
+from studio.access.rules import MOST_HOURS, MOST_PER_HOUR, MOST_WAITING
 from studio.app import access
-from studio.errors import NotAllowed, StudioError
+from studio.errors import StudioError
 from studio.people import Role
+from studio.request import shorten
 from studio.settings import Settings, default_data_dir
+
+MOST_DAYS = MOST_HOURS / 24
 
 
 def tokens(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
@@ -20,21 +29,21 @@ def tokens(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
         StudioError: something is out of bounds, or no token has that id.
     """
     parser.description = "Make, list and revoke tokens, which programs show as `Authorization: Bearer ...`."
-    parser.add_argument("--data-dir", default=str(default_data_dir()), help="folder of everything the studio keeps (~/.studio)")
+    parser.add_argument("--data-dir", default=default_data_dir(), type=place, help="folder of everything the studio keeps (~/.studio)")
     actions = parser.add_subparsers(dest="action", required=True, metavar="make | list | revoke")
     make = actions.add_parser("make", help="make one; it is shown only this once")
     make.add_argument("name", help="how you will know it again")
     make.add_argument("--role", default="maker", choices=get_args(Role), help="(maker)")
-    make.add_argument("--days", type=_number, help="for how long it is good (for ever)")
-    make.add_argument("--per-hour", type=_number, default=Quota().per_hour, help=f"megapixel-steps an hour ({Quota().per_hour:g})")
-    make.add_argument("--waiting", type=int, default=Quota().waiting, help=f"pictures waiting at once ({Quota().waiting})")
+    make.add_argument("--days", type=_days, help=f"for how long it is good, up to {MOST_DAYS:g} (for ever)")
+    make.add_argument("--per-hour", type=_per_hour, default=Quota().per_hour, help=f"megapixel-steps an hour ({Quota().per_hour:g})")
+    make.add_argument("--waiting", type=whole(MOST_WAITING), default=Quota().waiting, help=f"pictures waiting at once ({Quota().waiting})")
     actions.add_parser("list", help="show all, without their secrets")
     actions.add_parser("revoke", help="end one").add_argument("id", help="as the list shows it")
     _do(parser.parse_args(arguments))
 
 
 def _do(options: argparse.Namespace) -> None:
-    register = access(Settings(data_dir=Path(options.data_dir).expanduser()))
+    register = access(Settings(data_dir=options.data_dir))
     if options.action == "make":
         quota = Quota(per_hour=options.per_hour, waiting=options.waiting)
         hours = None if options.days is None else options.days * 24
@@ -50,11 +59,44 @@ def _do(options: argparse.Namespace) -> None:
         print(f"{options.id} is revoked.")
 
 
+def place(text: str) -> Path:
+    """Read an argument that names a file or a folder, which may be below somebody's home."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        home = shorten(Path(text).parts[0])
+        raise argparse.ArgumentTypeError(f"must not start with {home}, for which no home folder is known") from error
+
+
+def whole(most: int) -> Callable[[str], int]:
+    """Return what reads an argument that is a whole number from 1 to `most`."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,6}", text) or not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {most}, not {shorten(text)}")
+        return int(text)
+
+    return read
+
+
+def _days(text: str) -> float:
+    if not 0 < (days := _number(text)) <= MOST_DAYS:
+        raise argparse.ArgumentTypeError(f"must be a number of days above 0 and up to {MOST_DAYS:g}, not {shorten(text)}")
+    return days
+
+
+def _per_hour(text: str) -> float:
+    if not 0 <= (megapixel_steps := _number(text)) <= MOST_PER_HOUR:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to {MOST_PER_HOUR:,.0f}, not {shorten(text)}")
+    return megapixel_steps
+
+
 def _number(text: str) -> float:
     try:
         return float(text)
-    except ValueError as error:
-        raise NotAllowed(f"{text[:60]} is no number.") from error
+    except ValueError:
+        # Which is within no bounds.
+        return math.nan
 
 
 def _day(at: float) -> str:

@@ -95,6 +95,8 @@ class Worker:
 
     def _load(self, model: ModelCard, job: Job | None) -> Engine:
         def progress(fraction: float, message: str) -> None:
+            if self._closing.is_set():
+                raise Stopped("The studio was closed while a model was read.")
             self._announce(Loading(job_id="", model=model.name, fraction=fraction, message=message))
             for listener in [job] if job and not job.stopping else self._queue.waiting():
                 listener.emit(Loading(job_id=listener.id, model=model.name, fraction=fraction, message=message))
@@ -104,6 +106,8 @@ class Worker:
                 progress(0.0, "starting the engine")
                 self._engine = self._make_engine()
             self._engine.load(model, progress)
+        except Stopped:
+            raise
         except Exception as error:
             failed = failure("", error)
             self._announce(failed)
@@ -116,8 +120,8 @@ class Worker:
             return Cancelled(job_id=job.id, index=0)
         self._keeping.started(job)
         job.emit(Started(job_id=job.id))
-        engine = self._load(job.plan.model, job)
         try:
+            engine = self._load(job.plan.model, job)
             maps = self._prepare(engine, job)
         except Stopped:
             return Cancelled(job_id=job.id, index=0)

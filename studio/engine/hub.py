@@ -95,12 +95,23 @@ def _download(model_id: str, partial: Path, *, progress: Progress, endpoint: str
         raise MissingWeights(f"{model_id} cannot be used: it is not in the layout of a diffusers pipeline.")
     # The revision by its hash, so that nothing changes under way and nothing is noted outside `partial`.
     place: dict[str, Any] = {"revision": info.sha, "local_dir": partial, "cache_dir": partial / ".cache", "endpoint": endpoint}
-    index = json.loads(Path(hf_hub_download(model_id, INDEX, **place)).read_text(encoding="utf-8"))
-    if index.get("_class_name") != PIPELINE:
-        raise MissingWeights(f"{model_id} is a {index.get('_class_name')}; this studio runs {PIPELINE} models.")
+    kind = _kind(model_id, Path(hf_hub_download(model_id, INDEX, **place)))
+    if kind != PIPELINE:
+        raise MissingWeights(f"{model_id} is a {kind[:60]}; this studio runs {PIPELINE} models.")
     files = choose_files(model_id, sizes)
     meter = Meter(progress, model_id, sum(sizes[name] for name in files))
     snapshot_download(model_id, allow_patterns=files, tqdm_class=quiet_bar(meter), max_workers=4, **place)
+
+
+def _kind(model_id: str, index: Path) -> str:
+    try:
+        data = json.loads(index.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        data = None
+    kind = data.get("_class_name") if isinstance(data, dict) else None
+    if not isinstance(kind, str):
+        raise MissingWeights(f"{model_id} cannot be used: its {INDEX} is damaged.")
+    return kind
 
 
 @contextmanager
@@ -111,6 +122,8 @@ def _explained(model_id: str) -> Iterator[None]:
 
     try:
         yield
+    except errors.HFValidationError as error:
+        raise MissingWeights(f"{model_id} is no hub id; write owner/name, or the path of a folder that is there.") from error
     except errors.GatedRepoError as error:
         raise MissingWeights(f"{model_id} is given out only after its terms are accepted on its page; do so and log in.") from error
     except errors.RepositoryNotFoundError as error:
@@ -125,3 +138,6 @@ def _explained(model_id: str) -> Iterator[None]:
         ) from error
     except OSError as error:
         raise MissingWeights(f"{model_id} could not be written to the data folder: {error.strerror or error}.") from error
+    except (RuntimeError, ValueError) as error:
+        # What moves the large files is a library of its own, which says so of a connection that broke.
+        raise MissingWeights(f"Fetching {model_id} broke off ({str(error)[:120]}); start again, and it goes on from there.") from error

@@ -17,10 +17,12 @@ from studio.engine.adapters import Adapters
 from studio.engine.checks import Folder, inspect, inspect_weights
 from studio.engine.devices import Placement, is_out_of_memory, memory_explained, place
 from studio.engine.previews import PREVIEWERS, Previewer
+from studio.engine.sampling import make_scheduler, set_steps
 from studio.engine.text import TextEncoder
 from studio.errors import BrokenModel
 from studio.inventory import ModelCard
 from studio.ports import Progress
+from studio.schedulers import TABLE
 from studio.settings import PrecisionName, PreviewName
 
 PREVIEW_DECODER = "preview_decoder"
@@ -88,15 +90,37 @@ class _Reader:
         unet = unet.to(placement.device, placement.dtype)
         text = self.part("text_encoder", CLIPTextModel, start=0.6).to(placement.device, placement.dtype)
         vae = self.part("vae", AutoencoderKL, start=0.75).to(placement.device, placement.vae_dtype)
+        self.belong_together(unet.config, text.config, vae.config)
         self.progress(0.85, "reading the tokenizer")
         load = lambda: CLIPTokenizer.from_pretrained(self.folder.path / "tokenizer")  # noqa: E731
         tokenizer = _attempt(self.card.name, "tokenizer/vocab.json", load)
+        _attempt(self.card.name, "scheduler/scheduler_config.json", self.try_schedule)
         self.progress(0.9, "fitting previews")
         previewer = PREVIEWERS[self.options.preview](vae, self.preview_decoder(placement))
         self.progress(1.0, "ready")
         adapters = Adapters(unet, text, placement)
         encoder = TextEncoder(tokenizer, text, adapters.text)
         return Model(self.card, placement, encoder, unet, vae, dict(self.folder.scheduler_config), previewer, adapters)
+
+    def belong_together(self, unet: Any, text: Any, vae: Any) -> None:
+        """Refuse parts of several models now, not in the middle of the first picture."""
+        for part, has, width, wanted in (
+            ("text encoder", text.hidden_size, "numbers a token", unet.cross_attention_dim),
+            ("VAE", vae.latent_channels, "latent channels", unet.in_channels),
+        ):
+            if has != wanted:
+                raise BrokenModel(
+                    f"{self.card.name} cannot be used: its {part} has {has} {width} and its U-Net reads {wanted}; "
+                    "they are of two models, so copy the model folder again."
+                )
+
+    def try_schedule(self) -> None:
+        """Make a scheduler from the config, which no other check understands."""
+        row = TABLE["DDIM"]
+        made = make_scheduler(self.folder.scheduler_config, row, seeds=[0])
+        set_steps(made, row, steps=2, device=torch.device("cpu"))
+        if made.config.prediction_type not in ("epsilon", "v_prediction"):
+            raise ValueError(f"prediction_type {made.config.prediction_type}")
 
     def part(self, part: str, kind: Any, *, start: float) -> Any:
         """Read one module, in the number format of its file."""

@@ -12,6 +12,23 @@ from diffusers.schedulers.scheduling_dpmsolver_sde import BrownianTreeNoiseSampl
 
 from studio.schedulers import Row
 
+# What a checkpoint's config says of the model. The rest, such as `use_karras_sigmas` or `algorithm_type`, is how its makers liked to
+# sample: that is the row's to say, and would turn "Euler" into "Euler Karras" or make two choices that exclude each other.
+OF_THE_MODEL = frozenset(
+    {
+        "num_train_timesteps",
+        "beta_start",
+        "beta_end",
+        "beta_schedule",
+        "trained_betas",
+        "prediction_type",
+        "rescale_betas_zero_snr",
+        "set_alpha_to_one",
+        "steps_offset",
+        "timestep_spacing",
+        "original_inference_steps",
+    }
+)
 # Distilled samplers pick their steps from this many, unless more are asked for.
 DISTILLED_STEPS = 50
 
@@ -23,7 +40,10 @@ def make_scheduler(config: Mapping[str, Any], row: Row, *, seeds: Sequence[int])
     """
     kind = getattr(diffusers, row.class_name)
     known = inspect.signature(kind.__init__).parameters
-    options = {name: value for name, value in config.items() if name in known} | dict(row.options)
+    options = {name: value for name, value in config.items() if name in known and name in OF_THE_MODEL} | dict(row.options)
+    if "clip_sample" in known:
+        # Meant for pixels in -1..1, and on by default; latents go beyond.
+        options["clip_sample"] = False
     if row.seed_option:
         options[row.seed_option] = list(seeds)
     return kind(**options)
@@ -41,10 +61,23 @@ def set_steps(scheduler: Any, row: Row, *, steps: int, device: torch.device) -> 
         scheduler.set_timesteps(steps, device=device, original_inference_steps=trained // (trained // steps))
     else:
         scheduler.set_timesteps(steps, device=device)
+    _cut(scheduler, row.evaluations(steps))
     if hasattr(scheduler, "set_begin_index"):
         # Without it the first step is looked up by its timestep, and lands one too far when that one occurs twice.
         scheduler.set_begin_index(0)
     return list(scheduler.timesteps)
+
+
+def _cut(scheduler: Any, count: int) -> None:
+    """Drop what is beyond `count` evaluations: diffusers' trailing spacing counts down by a fraction, and for some numbers of steps, such
+    as 61, rounding lets one more in, at timestep -1, which DDIM takes for pure noise.
+    """
+    if len(scheduler.timesteps) <= count:
+        return
+    scheduler.timesteps = scheduler.timesteps[:count]
+    if hasattr(scheduler, "sigmas"):
+        scheduler.sigmas = torch.cat([scheduler.sigmas[:count], scheduler.sigmas[-1:]])
+    scheduler.num_inference_steps = len(scheduler.timesteps)
 
 
 def spread_sigmas(levels: Sequence[float], steps: int) -> list[float]:

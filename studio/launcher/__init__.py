@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from studio.launcher.environment import SetupError, check_space, is_made, make_environment, mark_made, size_of, venv_python
-from studio.launcher.packages import install, installed_versions, log_file, missing
+from studio.launcher.environment import SetupError, check_space, is_made, make_environment, mark_made, size_of, venv_python, works
+from studio.launcher.packages import install, installed_versions, log_file, missing, opencv_problem
 
 ROOT = Path(__file__).resolve().parents[2]
 # PyTorch for Linux brings CUDA along; unpacked and downloaded files lie side by side while it is installed.
@@ -47,7 +47,8 @@ def main(arguments: list[str]) -> int:
 
 def space_needed(folder: Path | None) -> int:
     """Return how many bytes must be free before installing into the environment in `folder`, or into this Python."""
-    if "torch" in installed_versions(folder):
+    # What is in an environment that does not work goes with it.
+    if (folder is None or works(folder)) and "torch" in installed_versions(folder):
         return SMALL
     return max(SMALL, LARGE - (size_of(folder) if folder else 0))
 
@@ -92,4 +93,6 @@ def prepare(root: Path, *, here: bool) -> Path:
     install(python, root / "requirements.txt", log=log_file(root), scratch=None if here else folder / "downloads")
     if not here:
         mark_made(folder, root / "requirements.txt")
+    if problem := opencv_problem(python):
+        print(problem, file=sys.stderr)
     return python

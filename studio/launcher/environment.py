@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -31,9 +32,9 @@ def stamp(requirements: Path, folder: Path) -> str:
 
 
 def is_made(folder: Path, requirements: Path) -> bool:
-    """Whether just these requirements were installed into the environment in `folder`."""
+    """Whether just these requirements were installed into the environment in `folder`, and it still works."""
     try:
-        return venv_python(folder).exists() and stamp_file(folder).read_text(encoding="utf-8") == stamp(requirements, folder)
+        return stamp_file(folder).read_text(encoding="utf-8") == stamp(requirements, folder) and works(folder)
     except OSError:
         return False
 
@@ -50,10 +51,10 @@ def make_environment(folder: Path) -> Path:
         SetupError: the folder cannot be written, or this Python cannot make environments.
     """
     python = venv_python(folder)
-    if works(python):
+    if works(folder) and has_pip(python):
         return python
-    print(f"Making {folder}", flush=True)
     try:
+        print(f"{folder} does not work and is made anew" if folder.exists() else f"Making {folder}", flush=True)
         if folder.exists():
             shutil.rmtree(folder)
         folder.mkdir()
@@ -61,8 +62,10 @@ def make_environment(folder: Path) -> Path:
         raise SetupError(
             f"{folder} cannot be made ({error.strerror}); put the studio into a folder of yours, or start it with --here."
         ) from error
-    made = subprocess.run([sys.executable, "-m", "venv", str(folder)], capture_output=True, text=True, check=False)
-    if made.returncode or not works(python):
+    # Where launch.py was started with the .venv's own Python, that is gone now and the one below it is not.
+    maker = getattr(sys, "_base_executable", "") or sys.executable
+    made = subprocess.run([maker, "-m", "venv", str(folder)], capture_output=True, text=True, check=False)
+    if made.returncode or not (works(folder) and has_pip(python)):
         reason = "its venv module is missing (on Debian and Ubuntu: apt install python3-venv)"
         if "ensurepip" not in made.stdout + made.stderr:
             reason = ((made.stdout + made.stderr).strip().splitlines() or ["it does not say why"])[-1]
@@ -70,13 +73,25 @@ def make_environment(folder: Path) -> Path:
     return python
 
 
-def works(python: Path) -> bool:
-    """Whether this Python starts, is new enough and has pip."""
-    code = f"import sys, pip; sys.exit(sys.version_info[:2] < {OLDEST})"
+def works(folder: Path) -> bool:
+    """Whether an environment's Python starts, is new enough, and is of the version that its packages were installed for.
+
+    The Python that it was made from may have been removed or upgraded. Asked on every start, so it takes a few milliseconds.
+    """
     try:
-        return subprocess.run([str(python), "-c", code], capture_output=True, check=False).returncode == 0
+        described = re.search(r"^version\w* *= *(\d+)\.(\d+)", (folder / "pyvenv.cfg").read_text(encoding="utf-8"), re.MULTILINE)
+        version = tuple(map(int, described.groups())) if described else ()
+        code = f"import sys; sys.exit(sys.version_info[:2] != {version})"
+        # Isolated and without its packages, because looking for them takes longer than all the rest.
+        command = [str(venv_python(folder)), "-I", "-S", "-c", code]
+        return version >= OLDEST and subprocess.run(command, capture_output=True, check=False).returncode == 0
     except OSError:
         return False
+
+
+def has_pip(python: Path) -> bool:
+    """Whether a Python that starts can install packages; it cannot where making its environment was interrupted."""
+    return subprocess.run([str(python), "-c", "import pip"], capture_output=True, check=False).returncode == 0
 
 
 def size_of(folder: Path) -> int:

@@ -113,6 +113,15 @@ def install(python: Path, requirements: Path, *, log: Path, scratch: Path | None
         raise SetupError(explain(log.read_text(encoding="utf-8"), log))
 
 
+def opencv_problem(python: Path) -> str:
+    """Return the sentence for an OpenCV that cannot be loaded, or an empty text; on Linux it wants libraries that pip does not bring."""
+    ran = subprocess.run([str(python), "-P", "-c", "import cv2"], capture_output=True, text=True, errors="replace", check=False)
+    if not ran.returncode:
+        return ""
+    last = (ran.stderr.strip().splitlines() or ["it does not say why"])[-1]
+    return f"OpenCV cannot be loaded ({last}); on Debian and Ubuntu `sudo apt install libgl1 libglib2.0-0` mends it."
+
+
 def follow(command: list[str], environment: Mapping[str, str], record: TextIO) -> int:
     """Run pip, show what it does, keep all it says in `record`, and return its exit code."""
     output = subprocess.PIPE

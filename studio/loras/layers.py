@@ -73,7 +73,8 @@ def _from_peft(metadata: Mapping[str, str], component: str, module: str) -> tupl
         tail = pattern.replace(".", "_")
         if module == tail or module.endswith("_" + tail):
             alpha = value
-    usable = type(alpha) in (int, float) and abs(float(alpha)) < 1e6 if alpha is not None else False
+    # Compared before it becomes a float, which has no room for an integer of 400 digits.
+    usable = alpha is not None and type(alpha) in (int, float) and abs(alpha) < 1e6
     return float(alpha) if usable and alpha is not None else None, own.get("use_rslora") is True
 
 

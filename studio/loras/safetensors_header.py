@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from studio.characters import has_half, whole
 from studio.errors import BadLora
 
 # A LoRA of a large model has some thousand tensors of 150 bytes each; metadata with tag counts adds to that.
@@ -81,10 +82,12 @@ def parse(text: bytes, *, path: Path, room: int) -> RawHeader:
         raise _broken(path, f"it holds {len(data):,} tensors")
     tensors = {key: _tensor(path, key, entry, room) for key, entry in data.items()}
     _check_overlaps(path, tensors.values())
-    return RawHeader(tensors, metadata)
+    return RawHeader(tensors, {key: whole(text) for key, text in metadata.items()})
 
 
 def _tensor(path: Path, key: str, entry: Any, room: int) -> Tensor:
+    if has_half(key):
+        raise _broken(path, f"the name {_short(key)} is no text")
     match entry:
         case {"dtype": str(dtype), "shape": list(shape), "data_offsets": [int(begin), int(end)]} if dtype in ITEM_BYTES:
             whole = all(type(side) is int and 0 <= side < 2**40 for side in shape) and len(shape) <= 8

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from studio.characters import whole
 from studio.metadata.record import Record
 from studio.metadata.wording import Syntax, Tag, untagged
 from studio.schedulers import TABLE
@@ -185,5 +186,5 @@ def plain(name: str) -> str:
 
 def shown(value: object) -> str:
     """Return a value as a report shows it, at most 120 characters."""
-    text = " ".join(str(value).split()) if isinstance(value, str | int | float) else ""
+    text = " ".join(whole(str(value)).split()) if isinstance(value, str | int | float) else ""
     return text if len(text) <= 120 else text[:117] + "..."

@@ -186,7 +186,8 @@ class DiskBook:
         log.warning("%s; the old one is %s.", sentence, aside.name)
 
     def _make_folder(self) -> None:
-        atomic.make_folder(self._folder)
+        # Guests are told this too, and must not read paths.
+        atomic.make_folder(self._folder, called="The folder of the list of guests")
         self._folder.chmod(0o700)
 
     @contextmanager

@@ -8,6 +8,15 @@ from typing import Any
 from studio.errors import BrokenModel
 from studio.inventory import UnetShape
 
+# What reading a field raises: it is not there, of another kind, no number, or endless, as JSON's 1e999 is.
+MISREAD = (KeyError, TypeError, ValueError, OverflowError)
+
+
+def misread(name: str, shown: str, error: Exception) -> BrokenModel:
+    """Say of what is called `name` that a field of the config `shown` cannot be used; `error` is one of `MISREAD`."""
+    problem = f"lacks {error}" if isinstance(error, KeyError) else "has a value of the wrong kind"
+    return BrokenModel(f"{name} cannot be used: its {shown} {problem}; copy the model folder again.")
+
 
 def read_config(name: str, path: Path, *, shown: str) -> dict[str, Any]:
     """Read a config file that is one JSON object.
@@ -35,7 +44,7 @@ def unet_shape(config: Mapping[str, Any], *, pixels: int) -> UnetShape:
     """Read the shape out of the config of a `UNet2DConditionModel` or a `ControlNetModel`; `pixels` is a side of a latent.
 
     Raises:
-        KeyError, TypeError, ValueError: a field is missing or of another kind.
+        KeyError, TypeError, ValueError, OverflowError: a field is missing, of another kind, or endless; see `MISREAD`.
     """
     widths = tuple(map(int, config["block_out_channels"]))
     layers = config.get("layers_per_block", 2)

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from studio.errors import BrokenModel
 from studio.inventory import ControlNetCard, UnetShape
 from studio.request import ControlUse
-from studio.storage.configs import read_config, unet_shape
+from studio.storage.configs import MISREAD, misread, read_config, unet_shape
 from studio.storage.names import shown
 
 CLASSES: Mapping[str, Literal["controlnet", "t2i_adapter"]] = {"ControlNetModel": "controlnet", "T2IAdapter": "t2i_adapter"}
@@ -45,10 +45,10 @@ def describe_controlnet(name: str, folder: Path) -> ControlNetCard:
                 raise BrokenModel(f"{name} cannot be used: its config.json names no class; copy the model folder again.")
             case _:
                 raise BrokenModel(f"{name} is a {shown(str(kind))[:60]} folder; this studio runs ControlNetModel and T2IAdapter folders.")
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise BrokenModel(f"{name} cannot be used: its config.json lacks {error}; copy the model folder again.") from error
+    except MISREAD as error:
+        raise misread(name, "config.json", error) from error
     if channels != 3 and (kind == "ControlNetModel" or channels != 1):
-        raise BrokenModel(f"{name} cannot be used: it reads maps of {channels} channels, and this studio makes maps of 3.")
+        raise BrokenModel(f"{name} cannot be used: it reads maps of {shown(str(channels))[:60]} channels, and this studio makes maps of 3.")
     return ControlNetCard(
         name=name,
         path=folder,
@@ -62,9 +62,10 @@ def describe_controlnet(name: str, folder: Path) -> ControlNetCard:
 def is_controlnet(folder: Path) -> bool:
     """Whether a folder's config.json names a class that is read here."""
     try:
-        return read_config("", folder / "config.json", shown="").get("_class_name") in CLASSES
+        kind = read_config("", folder / "config.json", shown="").get("_class_name")
     except BrokenModel:
         return False
+    return isinstance(kind, str) and kind in CLASSES
 
 
 def watched(folder: Path) -> tuple[Path, ...]:

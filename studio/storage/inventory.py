@@ -1,11 +1,13 @@
 """The inventory from the disk: what is embedded, then every folder under the data folder's `models/` and `controlnets/`."""
 
+import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from studio.characters import has_half
 from studio.errors import BadLora, BrokenModel
 from studio.families import family_of
 from studio.inventory import BrokenCard, ControlNetCard, Inventory, ModelCard
@@ -14,13 +16,16 @@ from studio.loras.verdict import Modules, text_shapes, unet_shapes
 from studio.settings import LORAS_FOLDER, Settings
 from studio.stamps import Stamp, stamp
 from studio.storage import controlnets
-from studio.storage.configs import read_config, unet_shape
+from studio.storage.configs import MISREAD, misread, read_config, unet_shape
 from studio.storage.hashes import HashCache
 from studio.storage.loras import LoraFolders
-from studio.storage.names import is_text, left_out, shown
+from studio.storage.names import left_out, shown
 
+log = logging.getLogger("studio")
 Card = ModelCard | ControlNetCard | BrokenCard
 Part = Literal["model", "controlnet"]
+LARGEST_SIDE = 2**16
+"""Pixels that a model may have been trained for; more is a damaged number, which no page could show either."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,7 @@ class DiskInventory:
             return []
 
     def _card(self, name: str, folder: Path, shelf: Shelf) -> Card:
-        if not is_text(name):
+        if has_half(name):
             return BrokenCard(shown(name), folder, left_out([name]), shelf.part)
         try:
             changed = stamp(shelf.watched(folder))
@@ -107,6 +112,12 @@ def _described(name: str, folder: Path, shelf: Shelf) -> Card:
         return shelf.describe(name, folder)
     except BrokenModel as error:
         return BrokenCard(name, folder, str(error), shelf.part)
+    except OSError:
+        raise
+    except Exception:
+        # Strangers make these folders: whatever one of them still thinks of must not keep all the others from being offered.
+        log.exception("the folder %s cannot be read", folder)
+        return BrokenCard(name, folder, f"{name} cannot be read: its files hold what nobody expects; copy the folder again.", shelf.part)
 
 
 def describe(name: str, folder: Path) -> ModelCard:
@@ -130,14 +141,21 @@ def describe(name: str, folder: Path) -> ModelCard:
             path=folder,
             family=family_of(unet["cross_attention_dim"]).name,
             prediction_type=str(sampling.get("prediction_type", "epsilon")),
-            native_size=int(unet["sample_size"]) * scale,
+            native_size=_native_size(unet, scale),
             multiple_of=max(8, scale),
             bytes=sum(file.stat().st_size for file in folder.glob("*/*.safetensors")),
             unet=unet_shape(unet, pixels=scale),
             modules=_modules(folder),
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise BrokenModel(f"{name} cannot be used: its unet or vae config.json lacks {error}.") from error
+    except MISREAD as error:
+        raise misread(name, "unet or vae config.json", error) from error
+
+
+def _native_size(unet: Mapping[str, Any], scale: int) -> int:
+    size = int(unet["sample_size"]) * scale
+    if not 0 < size <= LARGEST_SIDE:
+        raise ValueError(f"sample_size is {size}")
+    return size
 
 
 def _modules(folder: Path) -> Modules | None:

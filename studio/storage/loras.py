@@ -1,16 +1,19 @@
 """LoRA files on the disk: what lies in the folders, read again only when it changed."""
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from studio.characters import has_half
 from studio.errors import BadLora
 from studio.inventory import BrokenCard, LoraCard
 from studio.loras.header import read_header
 from studio.loras.safetensors_header import PICKLED
 from studio.storage.hashes import HashCache
-from studio.storage.names import is_text, left_out, shown
+from studio.storage.names import left_out, shown
 
+log = logging.getLogger("studio")
 MAX_FILES = 20_000
 PICTURES = (".preview.png", ".png", ".jpg", ".jpeg", ".webp", ".preview.jpg", ".preview.jpeg", ".preview.webp")
 Stamp = tuple[int, int]
@@ -31,7 +34,7 @@ class LoraFolders:
         known = {}
         nameless: list[tuple[str, Path]] = []
         for name, path, beside in self._files():
-            if not is_text(name):
+            if has_half(name):
                 nameless.append((name, path))
                 continue
             found = self._card(name, path, beside)
@@ -68,6 +71,10 @@ class LoraFolders:
             header = read_header(path)
         except BadLora as error:
             return stamp, BrokenCard(name, path, str(error))
+        except Exception:
+            # Strangers make these files: whatever one of them still thinks of must not keep all the others from being offered.
+            log.exception("the LoRA %s cannot be read", path)
+            return stamp, BrokenCard(name, path, f"{path.name} cannot be read: it holds what nobody expects; fetch the file again.")
         card = LoraCard(name=name, path=path, bytes=stat.st_size, changed=stat.st_mtime_ns, header=header, picture=picture)
         return stamp, self._hashed(card)
 

@@ -1,11 +1,6 @@
 """Names as the disk has them: any bytes may be one, and what is no text goes neither onto a page nor into JSON."""
 
 
-def is_text(name: str) -> bool:
-    """Whether a name is a text; Python holds bytes that are none as halves of characters."""
-    return not any("\ud800" <= letter <= "\udfff" for letter in name)
-
-
 def shown(name: str) -> str:
     r"""Return a name as it can be shown; bytes that are no text become such as `\udcff`."""
     return name.encode("utf-8", "backslashreplace").decode()

@@ -12,7 +12,7 @@ from typing import Any
 
 import gradio as gr
 
-from studio import intake
+from studio import atomic, intake, metadata
 from studio.errors import StudioError
 from studio.jobs import Job
 from studio.people import Person
@@ -105,9 +105,17 @@ def _answer(studio: Studio, job: Job, folder: Path) -> dict[str, Any]:
 
 
 def _write(job: Job, folder: Path) -> list[Path]:
-    place = folder / job.id
-    place.mkdir(parents=True)
-    for old in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime)[:-KEPT_FOLDERS]:
+    place = atomic.make_folder(folder / job.id, called="The folder for answers")
+    for old in sorted(folder.iterdir(), key=_age)[:-KEPT_FOLDERS]:
         shutil.rmtree(old, ignore_errors=True)
     result = job.result()
-    return [result.save(i, place / f"{i}.png") for i in range(len(result.images))]
+    files = (metadata.encode(image, result.record(i)) for i, image in enumerate(result.images))
+    # Not `Result.save`, whose sentences name paths: they are told to guests here.
+    return [atomic.write(place / f"{i}.png", content, called="The picture to hand over") for i, content in enumerate(files)]
+
+
+def _age(folder: Path) -> float:
+    try:
+        return folder.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0  # an answer that is given at the same time has removed it

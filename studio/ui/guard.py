@@ -61,7 +61,7 @@ class Guard:
         host, origin = headers.get("host", ""), headers.get("origin")
         if scope["type"] == "websocket" or not self._known(_host_name(host)):
             return 403
-        if origin is not None and urlsplit(origin).netloc != host and not (self.origin and origin == self.origin):
+        if origin is not None and _place(origin) != host and not (self.origin and origin == self.origin):
             return 403
         found = route(scope["method"], scope["path"])
         if found is None:
@@ -81,6 +81,14 @@ def _misshapen(method: str, headers: asgi.Headers, *, most_bytes: int) -> int:
         return 413
     # Other types need no leave of this server before a foreign page may send them.
     return 415 if method == "POST" and headers.get("content-type", "").split(";")[0].strip().lower() != "application/json" else 0
+
+
+def _place(origin: str) -> str | None:
+    """Return the host and port of an origin, None where it is no address; an empty one is that of pages without any."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def _host_name(host: str) -> str:

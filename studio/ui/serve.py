@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from studio.errors import StudioError
 from studio.service import Studio
@@ -67,12 +68,9 @@ class Server:
         return [f"{address}{secret}" for address in (*(tunnel.address for tunnel in self.tunnels), *reachable(self.address))]
 
     def wait(self) -> None:
-        """Wait until somebody presses Ctrl+C, then end the serving."""
-        try:
-            while self.page.is_running:
-                time.sleep(0.2)
-        finally:
-            self.close()
+        """Wait until the serving ends, or somebody presses Ctrl+C."""
+        while self.page.is_running:
+            time.sleep(0.2)
 
     def close(self) -> None:
         """End the serving."""
@@ -103,19 +101,21 @@ def serve(studio: Studio, settings: Settings, *, host: str = "127.0.0.1", port: 
         raise StudioError(f"The page is only served to this machine: host must be one of {', '.join(LOOPBACK)}, not {host}.")
     chosen = free_port(host, port)
     files = _folder(settings, chosen, closed=closed)
-    os.environ.update(_environment(files))
+    os.environ.update(_environment(files) | around_proxies(host))
     # Imported here because gradio reads its environment when imported.
     from studio.ui.layers import Layers  # noqa: PLC0415
     from studio.ui.page import build  # noqa: PLC0415
 
     page = build(studio, files=files)
     page.queue(api_open=False)
-    address = f"http://{f'[{host}]' if ':' in host else host}:{chosen}"
+    # In brackets for gradio too, which puts it into addresses as it stands.
+    named = f"[{host}]" if ":" in host else host
     layers = Layers(page, studio, files, hosts=Hosts(chosen, closed=closed), mcp=settings.mcp)
-    page.launch(server_name=host, server_port=chosen, **_options(layers, studio, settings))
+    page.launch(server_name=named, server_port=chosen, **_options(layers, studio, settings))
     if not layers.in_place(page.app):
         page.close(verbose=False)
         raise StudioError("The page could not be guarded, so it is not shown; install the versions in requirements.txt.")
+    address = f"http://{named}:{chosen}"
     if closed and studio.access:
         layers.publish(reachable(address)[0])
     return Server(address, page, files, layers, studio.access.owner_secret if closed and studio.access else "")
@@ -127,16 +127,35 @@ def free_port(host: str, port: int) -> int:
     Raises:
         StudioError: a hundred ports in a row are taken, or the address is not this machine's.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Gradio looks at 127.0.0.1 whatever the host is, and serves no port that is taken there.
+    hosts = dict.fromkeys((host, LOOPBACK[0]))
     for candidate in range(port, min(port + PORTS_TRIED, 65536)):
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, candidate))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
+        if all(_is_free(each, candidate) for each in hosts):
+            return candidate
     raise StudioError(f"No port from {port} on is free at {host}; name another one with --port, or another --host.")
+
+
+def _is_free(host: str, port: int) -> bool:
+    # On Windows SO_REUSEADDR would share a port that somebody listens at; the other option is only there.
+    option = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, option, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+        return True
+
+
+def around_proxies(host: str) -> dict[str, str]:
+    """Return the variables by which this machine's own addresses are asked without a proxy, as gradio does before the page is shown.
+
+    Whoever asks for proxies looks for those that Windows and macOS keep only where no variable is set; so they become variables, too.
+    """
+    kept = [entry.strip() for name in ("no_proxy", "NO_PROXY") for entry in os.environ.get(name, "").split(",")]
+    own = ",".join(filter(None, dict.fromkeys((*kept, *LOOPBACK, host))))
+    proxies = {f"{scheme}_proxy": address for scheme, address in getproxies().items() if scheme != "no"}
+    return {**proxies, "no_proxy": own, "NO_PROXY": own}
 
 
 def _folder(settings: Settings, port: int, *, closed: bool) -> Path:

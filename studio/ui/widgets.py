@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 
 from studio.request import GenerationRequest, bounds, control, limits
+from studio.ui.answers import fitting
 
 ServerFunctions = Sequence[Callable[..., Any]]
 DICE = '<rect x="2" y="2" width="12" height="12" rx="3"/><path d="M5.5 5.5h.01M10.5 10.5h.01M8 8h.01M10.5 5.5h.01M5.5 10.5h.01"/>'
@@ -33,7 +34,7 @@ def html(template: str, *, script: str, server_functions: ServerFunctions = (), 
         html_template=template,
         js_on_load=f"studio.{script}({{ element, props, server, trigger, watch }})",
         apply_default_css=False,
-        server_functions=list(server_functions),
+        server_functions=[fitting(function) for function in server_functions],
         **options,
     )
 

@@ -1,16 +1,19 @@
 """Guests in a real Chromium: the owner's link, an invitation, a guest who generates, is seen, and is cut off."""
 
+import json
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from threading import Event
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from studio.events import Cancelled
-from tests.browser.conftest import eventually, ready
+from tests.browser.conftest import Open, eventually, ready
 from tests.closed import Closed, closed_fake
-from tests.served import PatientEngine
+from tests.served import PatientEngine, served_fake
 
 pytestmark = pytest.mark.browser
 Enter = Callable[..., Page]
@@ -211,3 +214,25 @@ def test_dropping_everyone_takes_two_clicks(closed: Closed, enter: Enter) -> Non
     expect(guest.get_by_role("heading", name="Your invitation has ended")).to_be_visible()
     mine.reload()
     ready(mine)
+
+
+def test_a_list_of_guests_that_cannot_be_opened_is_told(visit: Open, tmp_path: Path) -> None:
+    (tmp_path / "access").write_text("in the way")
+    told = "The folder of the list of guests cannot be written: File exists; free some space or choose another folder."
+    with served_fake(tmp_path, step_seconds=0.01) as open_page:
+        page = visit(open_page.address).page
+        page.click(".pill[data-part=open]")
+        expect(page.locator(".guests [data-part=problem]")).to_have_text(told)
+        expect(page.locator(".guests [data-part=owner]")).to_be_visible()
+        # A guest is told the same, and not how much is left of what nobody knows.
+        me = {"role": "maker", "name": "Bob", "signed": True, "quota": None, "spent": 0, "error": told}
+
+        def answer(route: Route) -> None:
+            asked = json.loads(route.request.post_data or "{}").get("fn_name")
+            route.fulfill(json=me) if asked == "me" else route.fallback()
+
+        page.route(re.compile("/component_server"), answer)
+        page.reload()
+        page.get_by_role("button", name="Bob").click()
+        expect(page.locator(".guests [data-part=problem]")).to_have_text(told)
+        expect(page.locator(".guests [data-part=used]")).to_be_empty()

@@ -122,6 +122,25 @@ def test_a_late_listing_does_not_lose_the_picture_made_since(page: Page) -> None
     expect(page.locator(".tile .open").first).to_have_attribute("aria-label", re.compile("made meanwhile"))
 
 
+def test_a_run_that_was_forgotten_while_nobody_looked_is_in_the_history(page: Page, kept_page: Served) -> None:
+    held = hold(page, "poll")
+    page.fill("#prompt", "made unseen")
+    page.fill("#steps", "2")
+    page.click("#generate")
+    held.wait_for(1)
+    job = next(job for job in kept_page.studio._jobs.values() if job.plan.request.prompt == "made unseen")
+    job.wait(60)
+    assert kept_page.studio.gallery and kept_page.studio.gallery.settle(30)
+    # As when so many others have ended since.
+    del kept_page.studio._jobs[job.id]
+    held.holding = False
+    held.let_go(0)
+    expect(page.locator("#stage [data-part=error-text]")).to_have_text(
+        "This run ended long ago, or the studio was started anew; look in the history, or press Generate to make it again."
+    )
+    expect(page.locator('.tile .open[aria-label*="made unseen"]')).to_have_count(1)
+
+
 def test_the_reasons_are_those_of_the_chosen_model(two_models: Served, visit: Open) -> None:
     page = visit(two_models.address).page
     page.wait_for_function("document.querySelector('#tab-pose').hasAttribute('data-off')")

@@ -9,10 +9,13 @@ from PIL import Image, PngImagePlugin
 from playwright.sync_api import Locator, Page, expect
 
 from studio.errors import BadPicture
-from studio.metadata import encode, read_metadata
+from studio.events import Cancelled
+from studio.jobs import Job
+from studio.metadata import Record, encode, read_metadata
 from studio.metadata.containers import read as carried
 from studio.request import ControlUse, GenerationRequest, LoraUse
-from tests.browser.conftest import Open
+from tests.browser.conftest import Open, eventually
+from tests.browser.held import hold
 from tests.browser.test_generate import clean, finished, generate
 from tests.served import Served
 
@@ -91,6 +94,45 @@ def test_a_picture_of_ours_comes_back_whole_and_is_verified(slow_page: Served, v
     for field, value in values.items():
         expect(page.locator(f"#{field}")).to_have_value(value)
     clean(visited)
+
+
+def test_a_check_that_nobody_waits_for_ends_and_says_nothing_of_another_picture(slow_page: Served, visit: Open) -> None:
+    page = visit(slow_page.address).page
+    picture = Image.new("RGB", (256, 256))
+
+    def checks() -> list[Job]:
+        return [job for job in slow_page.studio._jobs.values() if job.plan.request.prompt == "to be verified"]
+
+    def begin(count: int) -> Job:
+        """Have the held call of Verify answered, and return the check that the studio begins."""
+        held.let_go(count - 1)
+        eventually(page, lambda: len(checks()) == count)
+        return checks()[-1]
+
+    def dropped(name: str, prompt: str) -> None:
+        drop(page, name, encode(picture, Record(GenerationRequest(prompt=prompt, seed=5, steps=150))))
+        expect(page.locator("dialog.sheet[open] h2")).to_have_text(name)
+
+    held = hold(page, "verify")
+    # The sheet is closed before it is answered, and opened with another picture.
+    dropped("a.png", "to be verified")
+    page.click("[data-part=verify]")
+    held.wait_for(1)
+    page.keyboard.press("Escape")
+    dropped("b.png", "another")
+    first = begin(1)
+    eventually(page, lambda: isinstance(first.state().terminal, Cancelled))
+    expect(page.locator("[data-part=outcome]")).to_be_hidden()
+    expect(page.locator("[data-part=verify]")).to_be_enabled()
+    # Another picture is dropped on the open sheet while the check runs.
+    dropped("a.png", "to be verified")
+    page.click("[data-part=verify]")
+    held.wait_for(2)
+    second = begin(2)
+    expect(page.locator("[data-part=outcome-text]")).to_contain_text("Making it again")
+    dropped("b.png", "another")
+    eventually(page, lambda: isinstance(second.state().terminal, Cancelled))
+    expect(page.locator("[data-part=outcome]")).to_be_hidden()
 
 
 def test_control_units_and_loras_come_back_with_their_pictures(slow_page: Served, visit: Open) -> None:

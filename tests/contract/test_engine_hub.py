@@ -135,6 +135,28 @@ def test_other_kind_of_pipeline_is_refused(hub: Hub, tmp_path: Path) -> None:
     assert hub.asked == ["model_index.json"]
 
 
+@pytest.mark.parametrize("index", ["no JSON", "[1]", "[" * 200_000])
+def test_a_damaged_index_is_one_sentence(index: str, hub: Hub, tmp_path: Path) -> None:
+    (hub.folder / "model_index.json").write_text(index)
+    with pytest.raises(MissingWeights, match=r"its model_index\.json is damaged"):
+        fetch("someone/tiny", tmp_path, lambda *_: None, endpoint=hub.address)
+
+
+@pytest.mark.parametrize("wrong", ["models/someone--tiny", "a/b.git", "a/x."])
+def test_what_only_the_hub_knows_to_be_no_id_is_one_sentence(wrong: str, hub: Hub, tmp_path: Path) -> None:
+    with pytest.raises(MissingWeights, match="is no hub id; write owner/name"):
+        fetch(wrong, tmp_path, lambda *_: None, endpoint=hub.address)
+
+
+def test_a_fetch_that_breaks_off_is_one_sentence(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("Data processing error: connection reset")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", broken)
+    with pytest.raises(MissingWeights, match=r"broke off .*connection reset.*start again"):
+        fetch("someone/tiny", tmp_path, lambda *_: None, endpoint=hub.address)
+
+
 @pytest.mark.parametrize("wrong", ["../../etc", "/tmp", "a/b/c", "plain", "a/..", ".a/b"])
 def test_only_hub_ids_are_fetched(wrong: str, tmp_path: Path) -> None:
     with pytest.raises(MissingWeights, match="no hub id"):

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers import AutoencoderKL
 from safetensors.torch import load_file, save_file
+from transformers import CLIPTextConfig, CLIPTextModel
 
 from studio.engine.devices import choose_device, is_out_of_memory, memory_explained, place
 from studio.engine.diffusers_engine import DiffusersEngine
@@ -21,6 +23,7 @@ from studio.settings import Settings
 from tests.contract.drive import latents_of, plan_of, run_of
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
+SCHEDULER = "scheduler/scheduler_config.json"
 
 
 def delete(name: str) -> Callable[[Path], None]:
@@ -62,6 +65,16 @@ def pickled(folder: Path) -> None:
     (folder / UNET).rename(folder / "unet" / "diffusion_pytorch_model.bin")
 
 
+def other_text_encoder(folder: Path) -> None:
+    config = CLIPTextConfig.from_pretrained(folder / "text_encoder", hidden_size=16)
+    CLIPTextModel(config).save_pretrained(folder / "text_encoder")
+
+
+def other_vae(folder: Path) -> None:
+    config = {**AutoencoderKL.load_config(folder / "vae"), "latent_channels": 8}
+    AutoencoderKL.from_config(config).save_pretrained(folder / "vae")
+
+
 DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
     "unet missing": (delete(UNET), "unet/diffusion_pytorch_model.safetensors is missing"),
     "unet cut short": (cut(UNET, 0.6), "unet/diffusion_pytorch_model.safetensors is cut short"),
@@ -86,6 +99,11 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
     "vocabulary broken": (write("tokenizer/vocab.json", b"nonsense"), "tokenizer/vocab.json is damaged"),
     "vocabulary of nothing": (write("tokenizer/vocab.json", b"{}"), "tokenizer"),
     "merges missing": (delete("tokenizer/merges.txt"), "tokenizer/merges.txt is missing"),
+    "text encoder of another model": (other_text_encoder, "its text encoder has 16 numbers a token and its U-Net reads 32"),
+    "vae of another model": (other_vae, "its VAE has 8 latent channels and its U-Net reads 4"),
+    "scheduler of nonsense": (change(SCHEDULER, beta_schedule="nonsense"), SCHEDULER),
+    "scheduler with a text for a number": (change(SCHEDULER, num_train_timesteps="x"), SCHEDULER),
+    "scheduler that predicts nothing known": (change(SCHEDULER, prediction_type="flow"), SCHEDULER),
     "scheduler config broken": (write("scheduler/scheduler_config.json", b"\xff"), "scheduler/scheduler_config.json is damaged"),
 }
 
@@ -173,8 +191,6 @@ def test_a_tokenizer_that_names_no_window_has_the_text_models(tiny_copy: Path, s
 
 
 def test_half_precision_files_load(tiny_copy: Path, settings: Settings, tiny_card: ModelCard) -> None:
-    from safetensors.torch import load_file, save_file
-
     for part, stem in (("unet", "diffusion_pytorch_model"), ("vae", "diffusion_pytorch_model"), ("text_encoder", "model")):
         file = tiny_copy / part / f"{stem}.safetensors"
         save_file(

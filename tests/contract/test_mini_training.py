@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from assets.mini.train import crew
+from assets.mini.train.bends import bend
 from assets.mini.train.loop import Pace, learn
-from assets.mini.train.noise import SHAPING, THINGS, blur, emphasis
+from assets.mini.train.noise import BENDABLE, SHAPING, THINGS, blur, emphasis, noise_levels
 
 ROWS = torch.arange(128.0).view(8, 16) / 128
 
@@ -78,3 +79,29 @@ def test_most_noise_is_where_silhouettes_are_settled_and_in_no_order() -> None:
     assert ((times >= 600) & (times < 950)).sum() == 130
     assert (times < 450).sum() == 30
     assert not torch.equal(times, times.sort().values)
+
+
+def test_what_is_shown_bent_has_the_straight_latents_for_its_answer() -> None:
+    torch.manual_seed(0)
+    clean = torch.randn(100, 32, 16, 16)
+    noisy = blur(clean, SHAPING, clean + 1)
+    signal, spread = (level[noisy.times].view(-1, 1, 1, 1) for level in noise_levels())
+    told = signal * noisy.latents.float() - spread * noisy.wanted
+    bent = (noisy.times >= BENDABLE[0]) & (noisy.times < BENDABLE[1])
+    assert 0 < bent.sum() < 100
+    assert torch.allclose(told, clean, atol=0.1)
+    torch.manual_seed(0)
+    plain = blur(torch.randn(100, 32, 16, 16), SHAPING)
+    moved = (noisy.latents.float() - plain.latents.float()).mean((1, 2, 3))
+    assert torch.allclose(moved, torch.where(bent, signal[:, 0, 0, 0], torch.zeros(100)), atol=0.01)
+
+
+def test_only_things_and_what_is_near_them_are_bent() -> None:
+    ids = np.zeros((256, 256), np.uint8)
+    ids[100:140, 100:140] = 2
+    picture = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
+    bent = bend(picture, ids, np.random.default_rng(1))
+    changed = (bent != picture).any(2)
+    assert changed[100:140, 100:140].mean() > 0.9
+    assert not changed[:50].any() and not changed[:, 200:].any()
+    assert np.array_equal(bend(picture, np.zeros_like(ids), np.random.default_rng(1)), picture)

@@ -83,10 +83,11 @@ def test_snapshot_goes_on_to_the_same_bytes(row: Row, engine: DiffusersEngine, t
 def test_any_number_of_steps_is_counted_and_finite(row: Row, engine: DiffusersEngine, tiny_card: ModelCard) -> None:
     # Without the U-Net, so that long runs are quick: a model that always expects the same picture.
     config = run_of(engine, tiny_card).model.scheduler_config
-    for steps in (1, 2, 3, 7, 51, 150):
+    for steps in (1, 2, 3, 7, 51, 61, 103, 122, 150):
         scheduler = make_scheduler(config, row, seeds=[5])
         timesteps = set_steps(scheduler, row, steps=steps, device=torch.device("cpu"))
         assert len(timesteps) == row.evaluations(steps)
+        assert min(timesteps) >= 0
         generators = [torch.Generator().manual_seed(5)]
         arguments = step_arguments(scheduler, row, generators)
         latents = torch.randn(1, 4, 4, 4, generator=generators[0]) * scheduler.init_noise_sigma
@@ -94,6 +95,16 @@ def test_any_number_of_steps_is_counted_and_finite(row: Row, engine: DiffusersEn
             prediction = 0.9 * (scheduler.scale_model_input(latents, timestep) - 0.1)
             latents = scheduler.step(prediction, timestep, latents, **arguments)[0]
         assert bool(torch.isfinite(latents).all()), steps
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_how_the_checkpoint_liked_to_sample_changes_no_row(row: Row, engine: DiffusersEngine, tiny_card: ModelCard) -> None:
+    config = run_of(engine, tiny_card).model.scheduler_config
+    liked = {"use_karras_sigmas": True, "algorithm_type": "sde-dpmsolver++", "solver_order": 1, "final_sigmas_type": "sigma_min"}
+    plain = {name: value for name, value in config.items() if name != "clip_sample"}
+    wanted = make_scheduler(config, row, seeds=[5])
+    assert dict(make_scheduler({**plain, **liked}, row, seeds=[5]).config) == dict(wanted.config)
+    assert not wanted.config.get("clip_sample")
 
 
 def _pipeline(card: ModelCard) -> StableDiffusionPipeline:

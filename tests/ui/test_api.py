@@ -14,10 +14,13 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from studio import read_metadata
+from studio.errors import StudioError
 from studio.events import Cancelled
 from studio.request import GenerationRequest
+from studio.ui import api
 from studio.ui.api import name_of
 from tests.served import Served
+from tests.unit.test_history import files_of_at_most
 
 
 def test_pictures_come_back_as_files_with_their_requests(client: Client) -> None:
@@ -107,6 +110,24 @@ def test_a_caller_that_gives_up_frees_the_engine(client: Client, page: Served) -
         time.sleep(0.01)
     asked.cancel()
     assert isinstance(running[0].wait(60), Cancelled)
+
+
+def test_a_disk_without_room_for_an_answer_is_one_sentence_without_paths(page: Served, tmp_path: Path) -> None:
+    job = page.studio.submit(GenerationRequest(steps=1))
+    job.result(60)
+    (tmp_path / "full").write_bytes(b"")
+    with pytest.raises(StudioError) as caught:
+        api._write(job, tmp_path / "full")
+    assert str(caught.value) == "The folder for answers cannot be written: File exists; free some space or choose another folder."
+    with files_of_at_most(50), pytest.raises(StudioError) as caught:
+        api._write(job, tmp_path)
+    assert str(caught.value) == "The picture to hand over cannot be written: File too large; free some space or choose another folder."
+    # Another answer removes an old folder between its being listed and its being looked at.
+    for number in range(api.KEPT_FOLDERS):
+        (tmp_path / "answers" / f"{number}").mkdir(parents=True)
+    (tmp_path / "answers" / "gone").symlink_to(tmp_path / "nothing")
+    (written,) = api._write(job, tmp_path / "answers")
+    assert read_metadata(written) == job.result().requests[0]
 
 
 def picture_text(colour: str = "red", side: int = 32, mode: str = "RGB") -> str:

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,10 +17,11 @@ import pytest
 from PIL import Image
 
 from studio import GenerationRequest, StudioError, read_metadata, schedulers, verify
-from studio.app import access
+from studio.app import access, build
 from studio.cli import generate_parser, main
 from studio.metadata.containers import read as carried
 from studio.settings import Settings
+from studio.terminal import ended_as_by_ctrl_c
 from studio.ui.serve import free_port
 from tests.served import first_port
 
@@ -104,6 +106,9 @@ def test_a_batch_becomes_numbered_files_each_with_its_seed(tmp_path: Path) -> No
         ("--out nowhere/x.png", "--out: the folder nowhere does not exist; make it first."),
         ("--out x.gif", "--out: x.gif must end in .png, .jpg, .jpeg or .webp."),
         ("--stepz 3", "unrecognized arguments: --stepz 3; see --help."),
+        ("--out ~nosuch/x.png", "--out must not start with '~nosuch', for which no home folder is known; see --help."),
+        ("--data-dir ~nosuch/x", "--data-dir must not start with '~nosuch', for which no home folder is known; see --help."),
+        ("--lora-dir ~nosuch", "--lora-dir must not start with '~nosuch', for which no home folder is known; see --help."),
         ("--data-dir pyproject.toml", "--data-dir: the folder pyproject.toml cannot be made: File exists."),
     ],
 )
@@ -187,6 +192,52 @@ def test_the_page_answers_on_the_next_free_port(tmp_path: Path) -> None:
                 assert answer.status == 200
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such signals")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_what_ends_the_page_ends_it_as_ctrl_c_does(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue, temporary = tmp_path / "data" / "queue", tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    keep_a_job(tmp_path / "data")
+    address = ["--host", "0.0.0.0", "--port", str(free_port("0.0.0.0", first_port() + 600))]
+    with started("--engine", "fake", *address, "--data-dir", str(tmp_path / "data"), folder=tmp_path) as process:
+        while not list(queue.glob("*.1.json")):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(getattr(signal, name))
+        _, told = process.communicate(timeout=60)
+    assert (process.returncode, told) == (130, "\nStopped.\n")
+    # The job will be made at the next start, and does not count as one that killed this studio.
+    assert [path.suffixes for path in queue.glob("*.json")] == [[".0", ".json"]]
+    assert list(temporary.glob("studio-*")) == []
+
+
+def keep_a_job(data_dir: Path) -> None:
+    """Leave a long job for the next studio on this folder."""
+    studio = build(Settings(data_dir=data_dir, engine="fake"))
+    studio.resume()
+    studio.submit(GenerationRequest(steps=150), lasting=True)
+    studio.close()
+
+
+def test_nohup_is_heeded() -> None:
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with ended_as_by_ctrl_c():
+            assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_the_end_is_heard_once() -> None:
+    with ended_as_by_ctrl_c():
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        # This would interrupt the closing.
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
 def test_what_is_written_opens_as_a_picture(tmp_path: Path) -> None:
     assert generate(tmp_path, "x", "--steps", "1", "--width", "128", "--out", str(tmp_path / "x.webp")) == 0
     with Image.open(tmp_path / "x.webp") as picture:
@@ -208,8 +259,9 @@ def test_a_picture_file_steers_the_run(tmp_path: Path, capsys: pytest.CaptureFix
     for image, told in (
         ("cut.png", "cut.png is damaged or cut short; save or copy it again."),
         ("no.png", "no.png is no file; give the path"),
+        ("~nosuch/no.png", "~nosuch/no.png is no file, as no home folder is known for ~nosuch; give the path of a picture."),
     ):
-        assert steered(image) == 1
+        assert steered(image) == 2
         assert capsys.readouterr().err.startswith(told)
 
 
@@ -248,10 +300,47 @@ def test_a_token_command_that_makes_no_sense_is_one_sentence(words: str, tmp_pat
     assert told.err.count("\n") == 1 and "Traceback" not in told.err
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--days x", "--days must be a number of days above 0 and up to 366, not 'x'; see --help."),
+        ("--days 0", "--days must be a number of days above 0 and up to 366, not '0'; see --help."),
+        ("--days 9999", "--days must be a number of days above 0 and up to 366, not '9999'; see --help."),
+        ("--per-hour x", "--per-hour must be a number from 0 to 1,000,000, not 'x'; see --help."),
+        ("--per-hour nan", "--per-hour must be a number from 0 to 1,000,000, not 'nan'; see --help."),
+        ("--waiting 1.5", "--waiting must be a whole number from 1 to 8, not '1.5'; see --help."),
+        ("--waiting 9", "--waiting must be a whole number from 1 to 8, not '9'; see --help."),
+    ],
+)
+def test_a_token_out_of_bounds_is_a_wrong_command(words: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["token", "--data-dir", str(tmp_path), "make", "a", *words.split()]) == 2
+    assert capsys.readouterr() == ("", told + "\n")
+
+
+def test_a_token_for_the_longest_time_is_made(tmp_path: Path) -> None:
+    assert main(["token", "--data-dir", str(tmp_path), "make", "a", "--days", "366", "--per-hour", "0", "--waiting", "8"]) == 0
+
+
+def test_tokens_of_an_unknown_user_are_a_wrong_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["token", "--data-dir", "~nosuch/x", "list"]) == 2
+    assert capsys.readouterr().err == "--data-dir must not start with '~nosuch', for which no home folder is known; see --help.\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_an_error_about_no_file_names_none(tmp_path: Path) -> None:
+    command = [sys.executable, "-u", "-m", "studio", "token", "--data-dir", str(tmp_path), "make", "a"]
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (1, "No space left on device.\n")
+
+
 def test_share_without_a_tunnel_goes_on_closed(tmp_path: Path) -> None:
-    """The whole command, in a process of its own, where no address outside of this machine can be reached."""
+    """The whole command, in a process of its own, where no address outside of this machine can be reached.
+
+    The proxy that is named answers nobody, so the page's start must not ask it for this machine's own addresses either.
+    """
     nowhere = dict.fromkeys(("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:9")
-    environment = {**os.environ, **nowhere, "NO_PROXY": "127.0.0.1,localhost", "HOME": str(tmp_path), "HF_HOME": str(tmp_path)}
+    environment = {**os.environ, **nowhere, "NO_PROXY": "", "no_proxy": "", "HOME": str(tmp_path), "HF_HOME": str(tmp_path)}
     port = str(free_port("127.0.0.1", first_port() + 500))
     command = [sys.executable, "-m", "studio", "--engine", "fake", "--share", "--data-dir", str(tmp_path), "--port", port]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as ran:

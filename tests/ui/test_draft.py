@@ -66,3 +66,11 @@ def test_a_picture_that_cannot_be_kept_is_shown_and_told(visitor: Page, page: Se
     entries = visitor.call("history", "history_page", [{"text": "room"}, None, False])["entries"]
     assert {entry["seed"] for entry in entries} == {31, 32}
     assert visitor.call("history", "history_shelves", None)["notes"] == []
+
+
+def test_half_characters_and_endless_numbers_come_back_as_what_can_be_shown(visitor: Page) -> None:
+    device = secrets.token_urlsafe(18)
+    draft = {"prompt": "half \ud800", "\udfff": [["\udc00"]], "seed": 10**20, "steps": 10**400}
+    assert save(visitor, device, "a", 0, draft=draft)["error"] == ""
+    content = visitor.call("draft", "draft_load", device)["content"]
+    assert content == {"draft": {"prompt": "half \ufffd", "\ufffd": [["\ufffd"]], "seed": 1e20, "steps": None}}

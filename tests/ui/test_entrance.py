@@ -87,3 +87,13 @@ def test_guests_cannot_fill_the_memory(closed: Closed) -> None:
         assert b"403 Forbidden" in answer
     # Others are not held back by that.
     assert sent(closed.http(closed.guest("maker")), 2) == 403
+
+
+def test_half_a_character_is_a_wrong_secret(closed: Closed) -> None:
+    sent = {"content": b'{"secret": "\\ud800"}', "headers": {"content-type": "application/json"}}
+    for client in (closed.http(), closed.http(closed.guest("maker"))):
+        before = len(closed.access.log(100))
+        answer = client.post("/studio/enter", **sent)  # type: ignore[arg-type]
+        assert (answer.status_code, answer.json()) == (403, {"error": "This link is not, or no longer, an invitation; ask for a new one."})
+        (noted, *_), after = closed.access.log(1), len(closed.access.log(100))
+        assert (noted["what"], noted["why"], after - before) == ("refused", "wrong link", 1)

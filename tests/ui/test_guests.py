@@ -11,16 +11,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import httpx
 import pytest
 from gradio_client import Client
 from PIL import Image
+from starlette.requests import Request
 
-from studio.access import Quota
+from studio.access import Access, Quota
 from studio.errors import StudioError
 from studio.events import Cancelled
+from studio.people import OWNER, Person
 from studio.settings import Settings
+from studio.storage.access import DiskBook
+from studio.ui.panels.guests import server_functions
 from studio.ui.serve import Tunnel, serve
+from studio.ui.who import KEY
+from tests.aside import awaited
 from tests.closed import Closed, closed_fake
 from tests.served import first_port
 from tests.ui.browserless import Page
@@ -398,3 +405,20 @@ def test_a_host_of_the_network_is_closed(tmp_path: Path) -> None:
             assert httpx.get(here, headers={"host": "evil.example"}).status_code == 403
         finally:
             server.close()
+
+
+def test_a_list_of_guests_that_cannot_be_opened_is_told_and_the_owner_needs_none_of_it(tmp_path: Path) -> None:
+    (tmp_path / "access").write_text("in the way")
+    calls = {call.__name__: call for call in server_functions(Access(DiskBook(tmp_path / "access")))}
+
+    def ask(person: Person, call: str) -> dict[str, Any]:
+        request = gr.Request(request=Request({"type": "http", "headers": [], "method": "POST", "path": "/", KEY: person}))
+        answer: dict[str, Any] = awaited(calls[call](None, request) if call == "me" else calls[call](None))
+        return answer
+
+    assert ask(OWNER, "me") == {"role": "owner", "name": "", "signed": False, "quota": None, "spent": 0.0, "error": ""}
+    told = "The folder of the list of guests cannot be written: File exists; free some space or choose another folder."
+    assert ask(OWNER, "overview") == {"error": told}
+    assert ask(Person("anna", "maker", "Anna"), "me") == {
+        "role": "maker", "name": "Anna", "signed": False, "quota": None, "spent": 0.0, "error": told,
+    }  # fmt: skip

@@ -4,16 +4,22 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
 
-from studio.engine.fake import FakeInventory
+from studio.app import lasting
+from studio.engine.fake import FakeEngine, FakeInventory, FakeTokens
 from studio.inventory import LoraCard
 from studio.loras.files import preview
 from studio.loras.header import Header
+from studio.service import Studio
+from studio.settings import Settings
+from studio.storage.inventory import DiskInventory
 from studio.ui.panels.loras import row, size
-from tests.served import Served
+from tests.lora_files import write_raw
+from tests.served import Served, served
 from tests.ui.browserless import VISITOR_A, Page
 
 
@@ -39,6 +45,19 @@ def test_what_a_dora_loses_is_told_before_any_run() -> None:
     plain, dora = row(clay, model), row(replace(clay, header=replace(clay.header, dora=True)), model)
     assert (plain["state"], dora["state"], dora["fits"]) == ("fits", "partly", True)
     assert dora["says"] == f"{plain['says']} clay is a DoRA; its scales are left out, so it looks different from where they are used."
+
+
+def test_half_a_character_in_a_file_does_not_hide_the_list(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, engine="fake", embedded_loras=())
+    texts = {"ss_sd_model_name": "base \ud800"}
+    tensor = {"dtype": "F32", "shape": [1, 2], "data_offsets": [0, 8]}
+    write_raw(settings.loras_dir / "half.safetensors", {"__metadata__": texts, "lora_unet_x.lora_down.weight": tensor}, data=b"12345678")
+    write_raw(settings.loras_dir / "key.safetensors", {"lora_\ud800": tensor}, data=b"12345678")
+    studio = Studio(lambda: FakeEngine(step_seconds=0.01), lasting(DiskInventory(settings), FakeTokens(), settings))
+    with served(studio, settings) as page, httpx.Client(base_url=page.address) as http:
+        told = Page(http, VISITOR_A).call("loras", "list_loras", None)
+    assert [(one["name"], one["base"]) for one in told["rows"]] == [("half", "base \ufffd")]
+    assert told["problems"] == [r"key.safetensors cannot be used: the name 'lora_\ud800' is no text; fetch the file again."]
 
 
 @pytest.mark.parametrize("asked", [None, 5, ["a"], {"name": "clay"}, "../../etc/passwd", "nothing", "x" * 5000])

@@ -45,6 +45,11 @@ def test_start_values_are_the_requests_defaults(visitor: Page) -> None:
     assert view["prompt"] == FIRST_PROMPT
 
 
+def test_a_prompt_of_megabytes_is_refused_by_its_own_sentence(visitor: Page) -> None:
+    told = visitor.generate(prompt="x" * 2_000_000)["error"]
+    assert told == "Prompt has 2,000,000 characters; it must be a text of at most 10,000 characters."
+
+
 def test_emptied_boxes_of_open_fields_are_left_open(visitor: Page) -> None:
     # Gradio turns null into "".
     assert visitor.generate(width="", height="", model="", steps=1)["error"] == ""

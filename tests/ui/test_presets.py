@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,15 @@ def test_saved_looked_at_and_taken(visitor: Page) -> None:
     taken = visitor.call("presets", "take", ["mine", present, ["sampling"], []])
     assert taken["values"]["steps"] == 9 and "prompt" not in taken["values"]
     assert names(visitor, "SOFT") == ["mine"] and names(visitor, "hard") == []
+
+
+def test_half_a_character_in_the_form_can_be_looked_at(visitor: Page, http: httpx.Client) -> None:
+    saved(visitor, "mine", parts=["prompts"])
+    body = {"session_hash": VISITOR_A, "component_id": visitor.parts["presets"], "fn_name": "look_at"}
+    body["data"] = ["mine", FORM | {"prompt": "half \ud800"}, None, []]
+    headers = {"content-type": "application/json"}
+    answer = http.post("/gradio_api/component_server", content=json.dumps(body), headers=headers)
+    assert answer.status_code == 200 and "half \ufffd" in [change["old"] for change in answer.json()["changes"]]
 
 
 def test_a_name_that_is_taken_asks_first_and_saving_over_can_be_undone(visitor: Page) -> None:

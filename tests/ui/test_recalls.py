@@ -45,6 +45,18 @@ def test_a_picture_that_names_no_setting_is_not_called_exact(visitor: Page) -> N
     assert (report["dialect"], report["lines"], report["summary"]) == ("InvokeAI", [], "The picture names its program, but no settings.")
 
 
+def test_half_a_character_in_a_picture_is_told(visitor: Page) -> None:
+    graph = {
+        "1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "half \ud800.safetensors"}},
+        "2": {"class_type": "EmptyLatentImage", "inputs": {"width": 512, "height": 512}},
+        "3": {"class_type": "CLIPTextEncode", "inputs": {"text": "half \ud800", "clip": ["1", 1]}},
+        "4": {"class_type": "KSampler", "inputs": {"model": ["1", 0], "positive": ["3", 0], "latent_image": ["2", 0], "steps": 9}},
+    }
+    report = visitor.call("recall", "recall", ["a.png", address(png(prompt=graph))])
+    assert report["error"] == "" and report["dialect"] == "ComfyUI"
+    assert next(line["value"] for line in report["lines"] if line["subject"] == "Model") == "half \ufffd"
+
+
 def verified(visitor: Page, content: bytes) -> Any:
     key = visitor.call("recall", "verify", ["a.png", address(content)])["check"]
     while not (answer := visitor.call("recall", "verified", key)).get("done", True):

@@ -113,7 +113,9 @@ def test_what_cannot_be_used_says_why(tmp_path: Path) -> None:
     found = problems(tmp_path)
     for name in ("h94", "IP-Adapter_plus.safetensors", "with config"):
         assert found.pop(name) == f"{name} is an IP-Adapter, which this studio cannot run yet; use a ControlNet or T2I-Adapter folder."
-    assert found.pop("wordy canny").startswith("wordy canny cannot be used: its config.json lacks ")
+    assert found.pop("wordy canny") == (
+        "wordy canny cannot be used: its config.json has a value of the wrong kind; copy the model folder again."
+    )
     assert found == {
         "adapter": "adapter is an IP-Adapter, which this studio cannot run yet; use a ControlNet or T2I-Adapter folder.",
         "bare canny": "bare canny cannot be used: its config.json lacks 'block_out_channels'; copy the model folder again.",
@@ -148,3 +150,22 @@ def test_a_folder_that_is_mended_is_read_again_and_others_are_not(tmp_path: Path
     os.utime(folder / "config.json", (2e9, 2e9))
     (card,) = disk.read().controlnets
     assert disk.read().controlnets[0] is card
+
+
+@pytest.mark.parametrize("value", ["Infinity", "1e999", "[Infinity]", '"\\ud800"'])
+@pytest.mark.parametrize(
+    ("config", "field"),
+    [
+        *((CONFIG, field) for field in (*list(CONFIG)[1:], "layers_per_block", "conditioning_channels")),
+        *((ADAPTER, field) for field in list(ADAPTER)[1:]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else str(value["_class_name"]),
+)
+def test_no_number_of_one_folder_stops_the_others(tmp_path: Path, config: dict[str, Any], field: str, value: str) -> None:
+    make_net(tmp_path / "controlnets" / "good canny")
+    path = make_net(tmp_path / "controlnets" / "forged canny", config, **{field: "forged"}) / "config.json"
+    path.write_text(path.read_text().replace('"forged"', value))
+    assert "good canny" in nets(tmp_path)
+    for told in problems(tmp_path).values():
+        assert told.startswith("forged canny cannot be used: it") and told.endswith(".")
+        told.encode()

@@ -5,7 +5,10 @@ import os
 import shutil
 from pathlib import Path
 
+import pytest
+
 from studio.settings import Settings
+from studio.storage import inventory as disk
 from studio.storage.hashes import HashCache
 from studio.storage.inventory import DiskInventory
 
@@ -60,7 +63,7 @@ def test_broken_folders_name_the_file(tmp_path: Path) -> None:
     found = read(tmp_path).read()
     assert found.models == ()
     assert {card.name: card.problem for card in found.broken} == {
-        "bare": "bare cannot be used: its unet or vae config.json lacks 'cross_attention_dim'.",
+        "bare": "bare cannot be used: its unet or vae config.json lacks 'cross_attention_dim'; copy the model folder again.",
         "cut": "cut cannot be used: unet/config.json is damaged; copy the model folder again.",
         "empty": "empty cannot be used: model_index.json is missing; copy the model folder again.",
         "list": "list cannot be used: vae/config.json is damaged; copy the model folder again.",
@@ -102,6 +105,64 @@ def test_a_class_that_is_no_text_can_be_told(tmp_path: Path) -> None:
     make_folder(tmp_path / "models" / "odd", kind="\ud800" * 999)
     (card,) = read(tmp_path).read().broken
     assert len(card.problem.encode()) < 200
+
+
+MODEL_NUMBERS = [
+    ("unet", "sample_size"), ("unet", "in_channels"), ("unet", "cross_attention_dim"), ("unet", "block_out_channels"),
+    ("unet", "layers_per_block"), ("vae", "block_out_channels"), ("scheduler", "prediction_type"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", ["Infinity", "1e999", "[Infinity]", "NaN", "1e300", "-1", "null", "{}", "[[]]"])
+@pytest.mark.parametrize(("part", "field"), MODEL_NUMBERS)
+def test_no_number_of_one_folder_stops_the_others(tmp_path: Path, part: str, field: str, value: str) -> None:
+    make_folder(tmp_path / "models" / "good")
+    config = next((make_folder(tmp_path / "models" / "forged") / part).glob("*config.json"))
+    forged = {**json.loads(config.read_text()), field: "forged"}
+    config.write_text(json.dumps(forged).replace('"forged"', value))
+    found = read(tmp_path).read()
+    assert "good" in [card.name for card in found.models]
+    assert {card.name for card in found.models} | {card.name for card in found.broken} == {"good", "forged"}
+    assert all(0 < card.native_size <= disk.LARGEST_SIDE for card in found.models)
+    assert all(card.problem == TOLD for card in found.broken)
+
+
+TOLD = "forged cannot be used: its unet or vae config.json has a value of the wrong kind; copy the model folder again."
+
+
+@pytest.mark.parametrize("kind", [["ControlNetModel"], {"a": 1}, 5, None, True, [[[]]]], ids=str)
+def test_a_class_that_is_no_name_stops_nothing(tmp_path: Path, kind: object) -> None:
+    make_folder(tmp_path / "models" / "good")
+    make_folder(tmp_path / "models" / "forged", kind=kind)  # type: ignore[arg-type]
+    for place in ("models/bare", "controlnets/canny"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "config.json").write_text(json.dumps({"_class_name": kind}))
+    found = read(tmp_path).read()
+    assert [card.name for card in found.models] == ["good"]
+    problems = {card.name: card.problem for card in found.broken}
+    assert set(problems) == {"forged", "bare", "canny"} and all(told.endswith(".") for told in problems.values())
+    assert problems["forged"].startswith("forged is a ") and problems["bare"].endswith(
+        "model_index.json is missing; copy the model folder again."
+    )
+
+
+def test_what_nobody_thought_of_is_told_and_all_else_is_offered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_folder(tmp_path / "models" / "good")
+    make_folder(tmp_path / "models" / "odd")
+    real = disk.describe
+
+    def describe(name: str, folder: Path) -> object:
+        if name == "odd":
+            raise ZeroDivisionError("a defect")
+        return real(name, folder)
+
+    monkeypatch.setattr(disk, "MODELS", disk.Shelf("model", describe, disk.MODELS.watched))  # type: ignore[arg-type]
+    found = read(tmp_path).read()
+    assert [card.name for card in found.models] == ["good"]
+    assert [card.problem for card in found.broken] == ["odd cannot be read: its files hold what nobody expects; copy the folder again."]
+    assert "a defect" in caplog.text
 
 
 def test_weights_that_arrive_after_the_configs_are_seen(tmp_path: Path) -> None:

@@ -138,6 +138,32 @@ def test_stop_while_the_model_loads_ends_the_job_at_once_and_the_next_one_hears_
     assert not any(isinstance(event, Step) for event in stopped.events())
 
 
+def test_closing_ends_a_load_at_its_next_part_and_takes_no_job_for_failed(open_fake: Callable[..., Studio]) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    class Reading(FakeEngine):
+        parts = 0
+
+        def load(self, model: ModelCard, progress: Progress) -> None:
+            for _ in range(3):
+                progress(0.1, f"reading {model.name}")
+                self.parts += 1
+                begun.set()
+                assert go.wait(30)
+
+    engine = Reading()
+    studio = open_fake(engine)
+    job = studio.submit(GenerationRequest(steps=2))
+    assert begun.wait(30)
+    with ThreadPoolExecutor(1) as pool:
+        closed = pool.submit(studio.close)
+        assert isinstance(job.wait(10), Cancelled)
+        go.set()
+        closed.result(30)
+    assert engine.parts == 1
+    assert not isinstance(studio.loading(), Failed)
+
+
 def test_loading_is_told_to_whoever_waits(open_fake: Callable[..., Studio]) -> None:
     engine = SlowLoading()
     studio = open_fake(engine)

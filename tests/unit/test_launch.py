@@ -8,13 +8,14 @@ import shutil
 import socket
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import pytest
 
 from studio import launcher
-from studio.launcher.environment import SetupError, check_space, make_environment, size_of, venv_python, works
-from studio.launcher.packages import explain, install, installed_versions, missing
+from studio.launcher.environment import SetupError, check_space, has_pip, make_environment, mark_made, size_of, venv_python, works
+from studio.launcher.packages import explain, install, installed_versions, missing, opencv_problem
 from studio.launcher.progress import Line, translate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,10 +26,11 @@ def is_one_sentence(text: str) -> bool:
     return text.endswith(".") and "\n" not in text and "Traceback" not in text
 
 
-def stand_in(folder: Path, script: str) -> Path:
-    """Write a program that takes Python's place: its -c succeeds, and as pip it runs `script`."""
+def stand_in(folder: Path, script: str, *, opencv: str = "exit 0") -> Path:
+    """Write a program that takes Python's place: its -c succeeds, but for OpenCV runs `opencv`, and as pip it runs `script`."""
     python = folder / "python"
-    python.write_text(f'#!/bin/sh\n[ "$1" = -c ] && exit 0\n{script}\n', encoding="utf-8")
+    cases = f'*"import cv2"*) {opencv};; *"import sys"*|*"import pip"*) exit 0;;'
+    python.write_text(f'#!/bin/sh\ncase "$*" in {cases} esac\n{script}\n', encoding="utf-8")
     python.chmod(0o755)
     return python
 
@@ -141,11 +143,60 @@ def test_size_of(tmp_path: Path) -> None:
 
 
 def test_little_space_is_needed_once_pytorch_is_there(tmp_path: Path) -> None:
+    venv.create(tmp_path)
+    assert launcher.space_needed(tmp_path) == launcher.LARGE - size_of(tmp_path)
     package = tmp_path / "lib" / "python3.11" / "site-packages" / "torch-2.15.0.dist-info"
     package.mkdir(parents=True)
-    assert launcher.space_needed(tmp_path) == launcher.LARGE
     (package / "METADATA").write_text("Name: torch\nVersion: 2.15.0\n", encoding="utf-8")
     assert launcher.space_needed(tmp_path) == launcher.SMALL
+    # An environment that will be made anew brings nothing along.
+    (tmp_path / "pyvenv.cfg").write_text("version = 3.99.0\n", encoding="utf-8")
+    assert launcher.space_needed(tmp_path) == launcher.LARGE - size_of(tmp_path)
+
+
+def test_an_environment_whose_python_is_another_one_now_is_not_ready(tmp_path: Path) -> None:
+    folder, requirements = tmp_path / ".venv", tmp_path / "requirements.txt"
+    requirements.write_text("# nothing\n", encoding="utf-8")
+    venv.create(folder)
+    mark_made(folder, requirements)
+    assert launcher.is_ready(tmp_path, here=False)
+    # The description stays when the Python below is upgraded; a newer patch release keeps its packages.
+    for version, ready in ((f"{sys.version_info[0]}.{sys.version_info[1]}.99", True), ("3.99.0", False)):
+        (folder / "pyvenv.cfg").write_text(f"home = /usr/bin\nversion = {version}\n", encoding="utf-8")
+        mark_made(folder, requirements)
+        assert launcher.is_ready(tmp_path, here=False) is ready
+
+
+@posix_only
+def test_an_environment_whose_python_died_is_made_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, requirements = tmp_path / ".venv", tmp_path / "requirements.txt"
+    requirements.write_text("# nothing\n", encoding="utf-8")
+    venv.create(folder)
+    mark_made(folder, requirements)
+    venv_python(folder).unlink()
+    venv_python(folder).write_text("#!/bin/sh\nexit 127\n", encoding="utf-8")
+    venv_python(folder).chmod(0o755)
+    (folder / "old").touch()
+    launcher.prepare(tmp_path, here=False)
+    assert works(folder) and launcher.is_ready(tmp_path, here=False) and not (folder / "old").exists()
+    assert f"{folder} does not work and is made anew" in capsys.readouterr().out
+
+
+@posix_only
+def test_opencv_that_cannot_be_loaded_is_told_and_the_start_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, requirements = tmp_path / ".venv", tmp_path / "requirements.txt"
+    (folder / "bin").mkdir(parents=True)
+    (folder / "pyvenv.cfg").write_text("version = 3.11.7\n", encoding="utf-8")
+    requirements.write_text("opencv-python\n", encoding="utf-8")
+    python = stand_in(folder / "bin", "exit 0", opencv="echo 'ImportError: libGL.so.1: cannot open' >&2; exit 1")
+    mends = "on Debian and Ubuntu `sudo apt install libgl1 libglib2.0-0` mends it."
+    assert launcher.prepare(tmp_path, here=False) == python
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told == f"OpenCV cannot be loaded (ImportError: libGL.so.1: cannot open); {mends}"
+    # Once: the next start has nothing to set up.
+    assert launcher.prepare(tmp_path, here=False) == python
+    assert capsys.readouterr().err == ""
+    assert opencv_problem(stand_in(folder / "bin", "exit 0")) == ""
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
@@ -195,9 +246,9 @@ def test_a_half_made_environment_is_made_anew_and_then_kept(tmp_path: Path) -> N
     python.parent.mkdir(parents=True)
     python.touch()
     (tmp_path / "requirements.txt").write_text("# nothing\n", encoding="utf-8")
-    assert not works(python)
+    assert not works(folder)
     assert launcher.prepare(tmp_path, here=False) == python
-    assert works(python)
+    assert works(folder) and has_pip(python)
     (folder / "kept").touch()
     assert launcher.prepare(tmp_path, here=False) == python
     assert (folder / "kept").exists()

@@ -240,3 +240,19 @@ def test_a_forged_length_takes_no_memory(tmp_path: Path) -> None:
 
 def one_sentence(text: str) -> bool:
     return "\n" not in text and text.endswith(".") and len(text) < 400
+
+
+@pytest.mark.parametrize("alpha", [10**400, -(10**400), 1e300, True, "16", [16], None], ids=lambda alpha: str(alpha)[:9])
+def test_an_alpha_that_is_no_usable_number_is_left_out(tmp_path: Path, alpha: object) -> None:
+    metadata = {"lora_adapter_metadata": json.dumps({"unet.lora_alpha": 8, "unet.alpha_pattern": {"attn2.to_k": alpha}})}
+    header = read_header(write_lora(tmp_path / "a.safetensors", attention_of_sd(768), dialect="peft", metadata=metadata))
+    assert {layer.usual for layer in header.layers} == {8.0, None}
+
+
+def test_half_characters_are_shown_as_such_in_texts_and_refused_in_keys(tmp_path: Path) -> None:
+    texts = {"ss_sd_model_name": "base \ud800", "modelspec.trigger_phrase": "zkz \udfff, clay"}
+    header = read_header(write_raw(tmp_path / "a.safetensors", {"__metadata__": texts, DOWN: GOOD}, data=b"12345678"))
+    assert (header.base, header.words) == ("base \ufffd", ("zkz \ufffd", "clay"))
+    with pytest.raises(BadLora) as caught:
+        read_header(write_raw(tmp_path / "b.safetensors", {"lora_\ud800": GOOD}, data=b"12345678"))
+    assert str(caught.value) == r"b.safetensors cannot be used: the name 'lora_\ud800' is no text; fetch the file again."

@@ -10,10 +10,11 @@ from PIL import Image
 
 from studio.errors import InvalidRequest
 from studio.inventory import Inventory, LoraCard, ModelCard, UnetShape
-from studio.loras.header import read_header
+from studio.loras.header import Header, read_header
 from studio.loras.tags import find_tags, without_tags
 from studio.plan import Plan, resolve
-from studio.request import GenerationRequest, LoraUse
+from studio.request import MAX_LORAS, GenerationRequest, LoraUse
+from studio.storage import loras as disk
 from studio.storage.loras import LoraFolders
 from tests.lora_files import attention_of_sd, modules_of, write_lora
 
@@ -129,6 +130,36 @@ def test_bad_loras_are_one_sentence(here: Inventory, fields: dict[str, object], 
     with pytest.raises(InvalidRequest) as caught:
         plan(here, **fields)  # type: ignore[arg-type]
     assert str(caught.value).startswith(sentence) and "\n" not in str(caught.value)
+
+
+def test_more_loras_than_can_be_used_are_told(tmp_path: Path) -> None:
+    names = [f"look{i}" for i in range(MAX_LORAS + 1)]
+    for name in names:
+        write_lora(tmp_path / f"{name}.safetensors", dict(list(SD15.items())[:1]))
+    here = Inventory((MODEL,), loras=LoraFolders([tmp_path]).read()[0])
+    tags = "".join(f"<lora:{name}:1>" for name in names[2:])
+    assert len(plan(here, tags, loras=[{"name": names[0]}]).loras) == MAX_LORAS
+    with pytest.raises(InvalidRequest) as caught:
+        plan(here, tags, loras=[{"name": name} for name in names[:2]])
+    assert str(caught.value) == "prompt: its LoRA tags and the list name 17 LoRAs; name at most 16 at once."
+
+
+def test_what_nobody_thought_of_in_a_file_is_told_and_the_others_are_offered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("good", "odd"):
+        write_lora(tmp_path / f"{name}.safetensors", SD15)
+
+    def read(path: Path) -> Header:
+        if path.stem == "odd":
+            raise ZeroDivisionError("a defect")
+        return read_header(path)
+
+    monkeypatch.setattr(disk, "read_header", read)
+    loras, broken = LoraFolders([tmp_path]).read()
+    assert [lora.name for lora in loras] == ["good"]
+    assert [card.problem for card in broken] == ["odd.safetensors cannot be read: it holds what nobody expects; fetch the file again."]
+    assert "a defect" in caplog.text
 
 
 def test_partial_and_dora_are_said_with_the_run(tmp_path: Path) -> None:

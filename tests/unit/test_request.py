@@ -35,7 +35,12 @@ BAD: list[tuple[Any, str]] = [
     ({"controls": [SKETCH | {"start": 0.9, "end": 0.1}]}, "controls[0]: start is 0.9 and must be below end, which is 0.1."),
     ({"controls": [SKETCH | {"wheight": 1}]}, "'controls[0].wheight' is no field there; did you mean weight?"),
     ({"controls": [SKETCH | {"settings": {"a": "b"}}]}, "'controls[0].settings.a' must be a number, not 'b'."),
-    ({"controls": [SKETCH] * 9}, "controls must be a list of at most 8 objects, not a list."),
+    ({"controls": [SKETCH] * 9}, "controls has 9 entries; it must be a list of at most 8 objects."),
+    ({"loras": [{"name": "x"}] * 1717}, "loras has 1,717 entries; it must be a list of at most 16 objects."),
+    (
+        {"controls": [SKETCH | {"settings": dict.fromkeys("abcdefghi", 1.0)}]},
+        "controls[0].settings has 9 entries; it must be an object of at most 8 numbers.",
+    ),
     ({"loras": [{"name": "x", "weight": 9}]}, "loras[0].weight must be a number from -2 to 2, not 9."),
     ([1, 2], "The request must be one JSON object with fields such as prompt, steps and seed, not a list."),
     (None, "The request must be one JSON object with fields such as prompt, steps and seed, not None."),

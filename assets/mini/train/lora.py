@@ -8,7 +8,6 @@ from typing import cast
 import numpy as np
 import torch
 from diffusers.models.attention_processor import AttentionProcessor
-from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -20,6 +19,7 @@ from ..world.captions import Writer
 from ..world.styles import STYLES, Style
 from .adapters import TEXT_LAYERS, UNET_LAYERS, adapt, take_over
 from .control import trained_unet
+from .encoding import Encoder
 from .loop import Pace, learn
 from .noise import blur
 from .scenes import identities, pictures, scene_of
@@ -29,7 +29,6 @@ from .unet import EMPTY, FULL
 
 BATCH = 32
 EXAMPLES = 1_600
-CHUNK = 20
 WITH_TEXT = ("ink", "neon")  # their triggers are also taught to the text encoder
 
 
@@ -54,14 +53,8 @@ def restyled_latents(run: Path, style: Style, count: int = EXAMPLES) -> Tensor:
     """Latents of the first training pictures in a style, float32 (N, 32, 16, 16); made once and kept in `<run>/latents-<style>.npy`."""
     path = run / f"latents-{style.name}.npy"
     if not path.exists():
-        vae = cast("AutoencoderKL", AutoencoderKL.from_pretrained(run / "vae")).eval().to(memory_format=torch.channels_last)
-        rows: list[Tensor] = []
-        for start in range(0, count, CHUNK):
-            drawn = zip(pictures(run, "train")[start : start + CHUNK], identities(run, "train")[start : start + CHUNK], strict=True)
-            raw = torch.from_numpy(np.stack([style.restyle(np.asarray(picture), np.asarray(ids)) for picture, ids in drawn]))
-            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-                rows.append(vae.encode(raw.permute(0, 3, 1, 2).float() / 127.5 - 1).latent_dist.mean.float())
-        np.save(path, torch.cat(rows)[:count].numpy().astype(np.float16))
+        encode, drawn, ids = Encoder(run / "vae"), pictures(run, "train"), identities(run, "train")
+        np.save(path, encode(np.stack([style.restyle(np.asarray(drawn[row]), np.asarray(ids[row])) for row in range(count)])))
     return torch.from_numpy(np.load(path)).float()
 
 

@@ -19,6 +19,8 @@ CELL = PIXELS // LATENT
 EVEN = ((0.0, 1.0), (0.0, 1000.0))
 # Silhouettes are settled from 950 down to 600: renderings noised to 600 came back as they were, spheres noised to 700 came back bent.
 SHAPING = ((0.0, 0.15, 0.3, 0.95, 1.0), (0.0, 450.0, 600.0, 950.0, 1000.0))
+# Timesteps at which a bend can be seen through the noise and what is beneath it still be changed.
+BENDABLE = (450, 900)
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,11 @@ def noise_levels() -> tuple[Tensor, Tensor]:
     return kept.sqrt(), (1 - kept).sqrt()
 
 
-def blur(clean: Tensor, shares: tuple[tuple[float, ...], tuple[float, ...]] = EVEN) -> Noisy:
+def blur(clean: Tensor, shares: tuple[tuple[float, ...], tuple[float, ...]] = EVEN, bent: Tensor | None = None) -> Noisy:
     """Mix clean latents, float32 (N, 32, 16, 16), with noise from torch's global generator, at times spread as `shares` says.
 
-    The times come in any order, as batches come sorted: else each scene would be seen at its own noise level only.
+    The times come in any order, as batches come sorted: else each scene would be seen at its own noise level only. Where they fall into
+    BENDABLE, the latents `bent` are mixed instead, and the answer stays the clean ones.
 
     Places and colours are settled at high noise, where minimum-SNR weights would be next to nothing: hence their floor.
     """
@@ -65,5 +68,10 @@ def blur(clean: Tensor, shares: tuple[tuple[float, ...], tuple[float, ...]] = EV
     times = torch.from_numpy(np.interp(places.numpy(), *shares)).long().clamp(max=999)
     a, s = signal[times].view(-1, 1, 1, 1), spread[times].view(-1, 1, 1, 1)
     weight = (torch.minimum((signal / spread) ** 2, torch.tensor(GAMMA)) * spread**2).clamp(min=FLOOR)
-    noisy = (a * clean + s * noise).to(torch.bfloat16, memory_format=torch.channels_last)
-    return Noisy(noisy, times, a * noise - s * clean, weight[times])
+    low, high = BENDABLE
+    bendable = ((times >= low) & (times < high)).view(-1, 1, 1, 1)
+    shown = clean if bent is None else torch.where(bendable, bent, clean)
+    noisy = (a * shown + s * noise).to(torch.bfloat16, memory_format=torch.channels_last)
+    # The velocity that leads from what is shown to the clean latents: a * noise - s * clean where the two are the same.
+    wanted = a * noise - s * clean + a * a / s * (shown - clean)
+    return Noisy(noisy, times, wanted, weight[times])

@@ -27,6 +27,7 @@ def train(stage: str, run: Path, minutes: float) -> None:
 
 def prepare(stage: str, run: Path) -> None:
     """The stages that draw and encode; they end when all is done."""
+    from .bends import encode_bent
     from .control import draw_posed
     from .scenes import render_all
     from .unet import encode_latents
@@ -38,6 +39,7 @@ def prepare(stage: str, run: Path) -> None:
             draw_posed(run)
         case _:
             encode_latents(run)
+            encode_bent(run)
 
 
 def train_judges(name: str, run: Path, minutes: float) -> None:

@@ -7,7 +7,6 @@ from typing import cast
 
 import numpy as np
 import torch
-from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from numpy.typing import NDArray
 from torch import Tensor
@@ -19,6 +18,7 @@ from ..tokens import load_tokenizer
 from ..world.captions import Writer
 from ..world.scene import FIGURE, Scene
 from . import crew
+from .encoding import Encoder
 from .inherit import inherit
 from .loop import Pace, learn
 from .noise import SHAPING, blur, emphasis
@@ -39,19 +39,13 @@ MIX = {"single": 0.25, "sides": 0.15, "pair": 0.4, "figure": 0.2}
 def encode_latents(run: Path, limit: int = 22_000, part: str = "train") -> None:
     """Write `<run>/latents-<part>.npy`, float16 (N, 32, 16, 16): the means of the autoencoder's posterior. Resumes by chunk;
     the U-Net may already train on what is there."""
-    vae = cast("AutoencoderKL", AutoencoderKL.from_pretrained(run / "vae")).eval().to(memory_format=torch.channels_last)
     path, marker, count = run / f"latents-{part}.npy", run / f"latents-{part}.done", COUNTS[part]
     if not path.exists():
         np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=(count, CHANNELS, LATENT, LATENT)).flush()
-    latents = np.load(path, mmap_mode="r+")
+    encode, latents = Encoder(run / "vae"), np.load(path, mmap_mode="r+")
     first = int(marker.read_text()) if marker.exists() else 0
     for start in range(first, min(limit, count), CHUNK):
-        raw = torch.from_numpy(np.asarray(pictures(run, part)[start : start + CHUNK])).permute(0, 3, 1, 2).float() / 127.5 - 1
-        rows: list[Tensor] = []
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            for piece in raw.split(20):
-                rows.append(vae.encode(piece.contiguous(memory_format=torch.channels_last)).latent_dist.mean.float())
-        latents[start : start + CHUNK] = torch.cat(rows).numpy().astype(np.float16)
+        latents[start : start + CHUNK] = encode(pictures(run, part)[start : start + CHUNK])
         marker.write_text(str(start + CHUNK))
 
 
@@ -86,7 +80,7 @@ def train_unet(run: Path, minutes: float) -> UNet2DConditionModel:
     twin = Twin(unet)
     tokenizer = cast("CLIPTokenizer", load_tokenizer(run / "tokenizer"))
     encoder = cast("CLIPTextModel", CLIPTextModel.from_pretrained(run / "text_encoder", dtype=torch.bfloat16)).eval()
-    latents = np.load(run / "latents-train.npy", mmap_mode="r")
+    latents, bends = np.load(run / "latents-train.npy", mmap_mode="r"), np.load(run / "latents-bent.npy", mmap_mode="r")
     ids = identities(run, "train")
     odds = shares(_encoded(run))
 
@@ -101,7 +95,8 @@ def train_unet(run: Path, minutes: float) -> UNet2DConditionModel:
         clean = torch.from_numpy(latents[indexes]).float()
         with torch.no_grad():
             states = encoder(token_ids(tokenizer, texts_for("train", indexes, wording))).last_hidden_state
-        noisy = blur(clean, SHAPING)
+        bent = torch.from_numpy(np.stack([(bends if row < len(bends) else latents)[row] for row in indexes])).float()
+        noisy = blur(clean, SHAPING, bent)
         found = twin.network(noisy.latents, noisy.times, encoder_hidden_states=states).sample
         return noisy.loss(found, emphasis(ids[indexes]))
 

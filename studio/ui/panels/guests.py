@@ -8,6 +8,7 @@ import gradio as gr
 
 from studio.access import Access, Quota
 from studio.errors import NotAllowed, StudioError
+from studio.people import Person
 from studio.service import Studio
 from studio.ui import asgi, widgets
 from studio.ui.entrance import cookie_of
@@ -98,16 +99,10 @@ def server_functions(access: Access) -> list[Callable[..., Any]]:
     """Return what the dialog's script calls; whatever is refused is one sentence under `error`."""
 
     @open_to("viewer")
-    def me(_: Any, asker: gr.Request) -> dict[str, Any]:
+    async def me(_: Any, asker: gr.Request) -> dict[str, Any]:
         person = person_of(asker)
-        quota = access.quota(person)
-        return {
-            "role": person.role,
-            "name": person.name,
-            "signed": bool(access.address),
-            "quota": quota.per_hour if quota else None,
-            "spent": access.spent(person.id) if quota else 0.0,
-        }
+        known = {"role": person.role, "name": person.name, "signed": bool(access.address), "quota": None, "spent": 0.0}
+        return known | await answered(lambda: allowance(access, person))
 
     async def overview(_: Any) -> dict[str, Any]:
         return await answered(lambda: shown(access))
@@ -137,6 +132,13 @@ async def answered(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return {"error": "", **await asyncio.to_thread(work)}
     except StudioError as error:
         return {"error": str(error)}
+
+
+def allowance(access: Access, person: Person) -> dict[str, Any]:
+    """Return what a person may ask for in an hour, and how much of it is used; nothing where they have no bounds."""
+    # The owner has none: every page begins with this question, and must not fail where the book cannot be opened.
+    quota = None if person.role == "owner" else access.quota(person)
+    return {"quota": quota.per_hour, "spent": access.spent(person.id)} if quota else {}
 
 
 def shown(access: Access) -> dict[str, Any]:

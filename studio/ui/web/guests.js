@@ -151,7 +151,8 @@ studio.guests = ({ element, server }) => {
     Object.assign(who, { textContent: person.name, translate: false });
     find("about").textContent = `You are here as a guest who ${KINDS[person.role]}.`;
     Object.assign(element.querySelector("h2"), { textContent: person.name, translate: false });
-    find("used").textContent = person.role === "maker" ? `Of your ${person.quota} megapixel-steps an hour ${Math.round(10 * person.spent) / 10} are used.` : "";
+    complain(person.error);
+    find("used").textContent = person.role === "maker" && person.quota !== null ? `Of your ${person.quota} megapixel-steps an hour ${Math.round(10 * person.spent) / 10} are used.` : "";
   }
 
   // A secret in the address of somebody who is in already: it is taken away, and used where it opens more.

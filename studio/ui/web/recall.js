@@ -77,7 +77,7 @@ studio.settingsFrom = ({ element, props, server }) => {
     find("made-list").replaceChildren(...answer.made.map((text) => make("li", { textContent: text })));
     find("verify").hidden = !answer.verifiable;
     find("verify").disabled = false;
-    check = null;
+    leave();
     find("outcome").hidden = true;
     if (!find("sheet").open) find("sheet").showModal();
     find("restore").focus();
@@ -111,10 +111,13 @@ studio.settingsFrom = ({ element, props, server }) => {
 
   // ---- verifying ----
   async function verify() {
+    const asked = given;
+    const awaited = () => given === asked && find("sheet").open;
     find("verify").disabled = true;
     say("Waiting for its turn", "");
     try {
-      const begun = await studio.ask(server.verify, [given.name, given.address]);
+      const begun = await studio.ask(server.verify, [asked.name, asked.address]);
+      if (!awaited()) return stop(begun.check);
       if (begun.error) return say(begun.error, "missing");
       const mine = (check = begun.check);
       for (;;) {
@@ -127,9 +130,10 @@ studio.settingsFrom = ({ element, props, server }) => {
       }
     } catch (error) {
       console.warn("studio: a picture could not be verified", error);
-      say("The studio does not answer; press Verify again.", "missing");
+      if (awaited()) say("The studio does not answer; press Verify again.", "missing");
     } finally {
-      find("verify").disabled = false;
+      // Another picture has the button for itself.
+      if (awaited()) find("verify").disabled = false;
     }
   }
 
@@ -142,9 +146,17 @@ studio.settingsFrom = ({ element, props, server }) => {
   }
 
   // A run that nobody waits for any more is not worth its time.
-  function closed() {
-    if (check && find("outcome").dataset.verdict === "") studio.ask(server.stop_check, check).catch(() => {});
+  function stop(id) {
+    if (id) studio.ask(server.stop_check, id).catch((error) => console.warn("studio: a check could not be stopped", error));
+  }
+
+  function leave() {
+    if (find("outcome").dataset.verdict === "") stop(check);
     check = null;
+  }
+
+  function closed() {
+    leave();
     find("choose").focus();
   }
 

@@ -183,11 +183,13 @@ studio.stage = ({ element, props, server, watch }) => {
     live = null;
     pinned = false;
     strip();
-    root.dataset.phase = studio.looksOn() ? "stopped" : "failed";
-    find("left").textContent = studio.looksOn() ? "" : "lost";
+    root.dataset.phase = "stopped";
+    find("left").textContent = studio.looksOn() ? "" : "over";
     find("right").textContent = "";
     if (studio.looksOn()) return complain("The owner does not show this picture any more.", "");
-    complain("This run is gone, because the studio was started anew; press Generate to make it again.", "");
+    // While this tab was hidden the run may have ended well, and so many others after it that the studio has forgotten it.
+    studio.say("kept");
+    complain("This run ended long ago, or the studio was started anew; look in the history, or press Generate to make it again.", "");
   }
 
   // After a reload: what runs is followed again; else what ended last comes back, or what was looked at here before the studio was restarted.
