@@ -110,7 +110,7 @@ class GenerationRequest(BaseModel):
         float,
         Field(ge=1, le=30, title="Guidance", description="classifier-free guidance; 1 switches it off"),
         Control("slider", step=0.1),
-    ] = 5.0
+    ] = 3.0
     seed: Annotated[int, Field(ge=RANDOM_SEED, le=MAX_SEED, title="Seed", description="-1 draws a new one"), Control("number")] = (
         RANDOM_SEED
     )

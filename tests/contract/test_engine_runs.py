@@ -74,7 +74,7 @@ def test_prompts_are_encoded_as_the_stock_pipeline_does(prompt: str, engine: Dif
 def test_picture_equals_the_stock_pipeline(engine: DiffusersEngine, tiny_card: ModelCard) -> None:
     pipeline = StableDiffusionPipeline.from_pretrained(tiny_card.path, use_safetensors=True, local_files_only=True)
     pipeline.set_progress_bar_config(disable=True)
-    options = {"num_inference_steps": 4, "guidance_scale": 5.0, "width": 96, "height": 64}
+    options = {"num_inference_steps": 4, "guidance_scale": 3.0, "width": 96, "height": 64}
     theirs = pipeline("a red cat", generator=torch.Generator().manual_seed(11), **options).images[0]
     run = run_of(engine, tiny_card, scheduler="PLMS", width=96, height=64)
     latents_of(run)

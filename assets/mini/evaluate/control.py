@@ -24,8 +24,6 @@ from .sampling import Settings, draw, load_control_pipeline
 
 REACH = 2
 AROUND = 9
-# A map says what stands where; a guidance of 5 draws the picture off its edges and limbs again.
-STEERED_GUIDANCE = 3.0
 Pictures = NDArray[np.uint8]
 WANTED = {
     "sketch": "sketch: edge F1 within 2 px",
@@ -173,8 +171,8 @@ MEASURES: dict[str, Callable[[Any, int, Settings], list[Row]]] = {"sketch": sket
 
 
 def control_rows(pipeline: Any, count: int, settings: Settings) -> list[Row]:
-    """Every ControlNet that is there, at `STEERED_GUIDANCE`; the others as not trained yet."""
-    rows, settings = list[Row](), replace(settings, guidance=STEERED_GUIDANCE)
+    """Every ControlNet that is there; the others as not trained yet."""
+    rows: list[Row] = []
     for kind, measure in MEASURES.items():
         there = (CONTROLNETS / kind / "config.json").exists()
         rows += measure(pipeline, count, settings) if there else [missing(WANTED[kind], BOUNDS[kind])]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..export import BASE
 
 STEPS = 20
-GUIDANCE = 5.0
+GUIDANCE = 3.0
 BATCH = 16
 
 

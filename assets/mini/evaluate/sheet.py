@@ -14,7 +14,7 @@ from studio import open_studio
 from ..export import CONTROLNETS
 from ..world.render import render
 from ..world.styles import STYLES
-from .control import STEERED_GUIDANCE, map_of
+from .control import map_of
 from .loras import draw_styled
 from .prompts import Ask, asks
 from .sampling import Settings, draw, load_control_pipeline, load_pipeline
@@ -57,7 +57,7 @@ def steered_cells() -> list[Cell]:
         wanted = [chosen(each, number) for number, each in enumerate(kinds)]
         maps = np.stack([map_of(kind, ask.scene, render(ask.scene)) for ask in wanted])
         pipeline = load_control_pipeline(CONTROLNETS / kind)
-        pictures = draw(pipeline, [ask.prompt for ask in wanted], [ask.seed for ask in wanted], Settings(guidance=STEERED_GUIDANCE), maps)
+        pictures = draw(pipeline, [ask.prompt for ask in wanted], [ask.seed for ask in wanted], Settings(), maps)
         for ask, drawn, picture in zip(wanted, maps, pictures, strict=True):
             cells += [(drawn, kind), (picture, ask.prompt)]
     return cells

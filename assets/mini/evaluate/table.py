@@ -22,6 +22,8 @@ from .rows import Row, percent, table
 from .sampling import GUIDANCE, STEPS, Settings, draw, load_pipeline
 
 MEMBERS = ("base", "controlnets", "loras")
+# A negative prompt pushes as hard as guidance says; who wants to be rid of something turns it up.
+PUSHING = 5.0
 CURVE = (1.0, 2.0, 3.5, 5.0, 7.5)
 Test = Callable[[Scene, Verdict], bool]
 
@@ -83,23 +85,21 @@ def negative_row(pipeline: Any, judge: Judge, count: int, settings: Settings) ->
     prompts, seeds = ["a sphere on grass"] * count, [31_000_000 + index for index in range(count)]
     reds: list[int] = []
     for negative in ("", "red"):
-        changed = Settings(settings.guidance, settings.steps, negative, settings.dtype)
+        changed = Settings(PUSHING, settings.steps, negative, settings.dtype)
         verdicts = look(judge, draw(pipeline, prompts, seeds, changed))
         reds.append(sum(main_thing(verdict).colour == "red" for verdict in verdicts))
     found = f"{reds[0]} of {count} without, {reds[1]} of {count} with"
-    return Row("`a sphere on grass`, negative `red`: red spheres", "5 times fewer", found, "-")
+    return Row(f"`a sphere on grass`, negative `red`, guidance {PUSHING:g}: red spheres", "5 times fewer", found, "-")
 
 
 def curve_row(pipeline: Any, judge: Judge, count: int, settings: Settings) -> Row:
-    """Colour and shape right against guidance."""
-    wanted = asks("single", count)
+    """Two objects right against guidance; single ones are right without any."""
+    wanted = asks("pair", count)
     points: list[str] = []
     for guidance in CURVE:
         changed = Settings(guidance, settings.steps, settings.negative, settings.dtype)
-        made = look(judge, draw(pipeline, [ask.prompt for ask in wanted], [ask.seed for ask in wanted], changed))
-        right = share([_both(colour_right, shape_right)(ask.scene, verdict) for ask, verdict in zip(wanted, made, strict=True)])
-        points.append(f"{guidance:g}: {percent(right)}")
-    return Row("guidance: colour and shape right", "rising from 1 to 5", ", ".join(points), "-")
+        points.append(f"{guidance:g}: {percent(observe(pipeline, judge, wanted, changed).share(both_right)[0])}")
+    return Row("guidance: two objects, both colour-shape pairs right", "rising from 1 to 5", ", ".join(points), "-")
 
 
 def speed_row(pipeline: Any) -> Row:
