@@ -11,7 +11,7 @@ from types import FrameType
 
 from studio.events import Event, Loading, Queued, Step
 
-# What ends a process besides Ctrl+C: `kill` and service managers, a terminal that is closed, on Windows Ctrl+Break and a closed window.
+# What ends a process besides Ctrl+C: `kill` and service managers, a terminal that is closed, on Windows Ctrl+Break.
 ENDINGS = ("SIGTERM", "SIGHUP", "SIGBREAK")
 
 

@@ -104,6 +104,11 @@ class _Reader:
 
     def belong_together(self, unet: Any, text: Any, vae: Any) -> None:
         """Refuse parts of several models now, not in the middle of the first picture."""
+        if unet.in_channels > vae.latent_channels:
+            raise BrokenModel(
+                f"{self.card.name} cannot be used: its U-Net also reads a picture ({unet.in_channels} channels), to inpaint or edit it; "
+                "use a model that makes pictures from text alone."
+            )
         for part, has, width, wanted in (
             ("text encoder", text.hidden_size, "numbers a token", unet.cross_attention_dim),
             ("VAE", vae.latent_channels, "latent channels", unet.in_channels),

@@ -77,6 +77,10 @@ def _cut(scheduler: Any, count: int) -> None:
     scheduler.timesteps = scheduler.timesteps[:count]
     if hasattr(scheduler, "sigmas"):
         scheduler.sigmas = torch.cat([scheduler.sigmas[:count], scheduler.sigmas[-1:]])
+    if hasattr(scheduler, "sigmas_interpol"):
+        # Where the last step of these classes leads to, too.
+        between = scheduler.sigmas_interpol
+        scheduler.sigmas_interpol = torch.cat([between[: count - 1], between.new_zeros(2)])
     scheduler.num_inference_steps = len(scheduler.timesteps)
 
 

@@ -153,7 +153,8 @@ def around_proxies(host: str) -> dict[str, str]:
     Whoever asks for proxies looks for those that Windows and macOS keep only where no variable is set; so they become variables, too.
     """
     kept = [entry.strip() for name in ("no_proxy", "NO_PROXY") for entry in os.environ.get(name, "").split(",")]
-    own = ",".join(filter(None, dict.fromkeys((*kept, *LOOPBACK, host))))
+    # A star counts only where it stands alone.
+    own = "*" if "*" in kept else ",".join(filter(None, dict.fromkeys((*kept, *LOOPBACK, host))))
     proxies = {f"{scheme}_proxy": address for scheme, address in getproxies().items() if scheme != "no"}
     return {**proxies, "no_proxy": own, "NO_PROXY": own}
 

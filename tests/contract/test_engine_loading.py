@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
@@ -70,6 +70,11 @@ def other_text_encoder(folder: Path) -> None:
     CLIPTextModel(config).save_pretrained(folder / "text_encoder")
 
 
+def inpainting(folder: Path) -> None:
+    config = {**UNet2DConditionModel.load_config(folder / "unet"), "in_channels": 9}
+    UNet2DConditionModel.from_config(config).save_pretrained(folder / "unet")
+
+
 def other_vae(folder: Path) -> None:
     config = {**AutoencoderKL.load_config(folder / "vae"), "latent_channels": 8}
     AutoencoderKL.from_config(config).save_pretrained(folder / "vae")
@@ -100,6 +105,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
     "vocabulary of nothing": (write("tokenizer/vocab.json", b"{}"), "tokenizer"),
     "merges missing": (delete("tokenizer/merges.txt"), "tokenizer/merges.txt is missing"),
     "text encoder of another model": (other_text_encoder, "its text encoder has 16 numbers a token and its U-Net reads 32"),
+    "unet for inpainting": (inpainting, "its U-Net also reads a picture (9 channels)"),
     "vae of another model": (other_vae, "its VAE has 8 latent channels and its U-Net reads 4"),
     "scheduler of nonsense": (change(SCHEDULER, beta_schedule="nonsense"), SCHEDULER),
     "scheduler with a text for a number": (change(SCHEDULER, num_train_timesteps="x"), SCHEDULER),

@@ -107,6 +107,21 @@ def test_how_the_checkpoint_liked_to_sample_changes_no_row(row: Row, engine: Dif
     assert not wanted.config.get("clip_sample")
 
 
+@pytest.mark.parametrize("name", ["DPM2", "DPM2 a", "Heun", "Euler", "LMS"])
+def test_a_step_too_many_of_trailing_spacing_is_cut_without_leaving_noise(name: str, engine: DiffusersEngine, tiny_card: ModelCard) -> None:
+    row, config = TABLE[name], {**run_of(engine, tiny_card).model.scheduler_config, "timestep_spacing": "trailing"}
+    scheduler = make_scheduler(config, row, seeds=[5])
+    timesteps = set_steps(scheduler, row, steps=61, device=torch.device("cpu"))
+    assert len(timesteps) == row.evaluations(61)
+    arguments = step_arguments(scheduler, row, [torch.Generator().manual_seed(5)])
+    latents = torch.randn(1, 4, 4, 4, generator=torch.Generator().manual_seed(5)) * scheduler.init_noise_sigma
+    for timestep in timesteps:
+        # A model that knows the picture, which is all zeros: what is there is noise, as strong as its scaling tells.
+        signal = float(scheduler.scale_model_input(torch.ones(1), timestep))
+        latents = scheduler.step(latents / (1 / signal**2 - 1) ** 0.5, timestep, latents, **arguments)[0]
+    assert latents.abs().max() < 1e-3
+
+
 def _pipeline(card: ModelCard) -> StableDiffusionPipeline:
     pipeline = StableDiffusionPipeline.from_pretrained(card.path, use_safetensors=True, local_files_only=True)
     pipeline.set_progress_bar_config(disable=True)
