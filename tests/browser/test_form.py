@@ -99,7 +99,7 @@ def test_the_scheduler_picker_explains_itself(page: Page) -> None:
     expect(page.locator("#scheduler-note")).not_to_be_empty()
     page.get_by_role("button", name="Sampling").click()
     expect(page.locator("#sampling")).to_be_hidden()
-    expect(page.get_by_role("button", name="Sampling")).to_contain_text("Euler a · 20 · 5.0")
+    expect(page.get_by_role("button", name="Sampling")).to_contain_text("Euler a · 20 · 3.0")
 
 
 def test_the_keyboard_is_enough(page: Page) -> None:

@@ -200,7 +200,7 @@ def test_what_ends_the_page_ends_it_as_ctrl_c_does(name: str, tmp_path: Path, mo
     monkeypatch.setenv("TMPDIR", str(temporary))
     keep_a_job(tmp_path / "data")
     address = ["--host", "0.0.0.0", "--port", str(free_port("0.0.0.0", first_port() + 600))]
-    with started("--engine", "fake", *address, "--data-dir", str(tmp_path / "data"), folder=tmp_path) as process:
+    with heard(name), started("--engine", "fake", *address, "--data-dir", str(tmp_path / "data"), folder=tmp_path) as process:
         while not list(queue.glob("*.1.json")):
             assert process.poll() is None
             time.sleep(0.05)
@@ -210,6 +210,17 @@ def test_what_ends_the_page_ends_it_as_ctrl_c_does(name: str, tmp_path: Path, mo
     # The job will be made at the next start, and does not count as one that killed this studio.
     assert [path.suffixes for path in queue.glob("*.json")] == [[".0", ".json"]]
     assert list(temporary.glob("studio-*")) == []
+
+
+@contextmanager
+def heard(name: str) -> Iterator[None]:
+    """Have processes begun meanwhile hear a signal, also where the tests run under `nohup`, which they would inherit."""
+    number = getattr(signal, name)
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def keep_a_job(data_dir: Path) -> None:
