@@ -10,11 +10,11 @@ from studio.access import Access
 from studio.control.annotator import ControlAnnotator
 from studio.engine.fake import CARD, FakeEngine, FakeInventory, FakeTokens
 from studio.engine.tokens import FolderTokens
-from studio.errors import BrokenModel, UnknownModel
+from studio.errors import BrokenModel, InvalidRequest, UnknownModel
 from studio.ports import Engine, Hashes, InventorySource, Parts, Progress, Tokens
 from studio.request import shorten
 from studio.service import Studio
-from studio.settings import Settings
+from studio.settings import CHOICES, Settings
 from studio.storage.access import DiskBook
 from studio.storage.backlog import DiskBacklog
 from studio.storage.drafts import DiskDrafts
@@ -75,8 +75,11 @@ def open_studio(**settings: Any) -> Studio:
         settings: fields of `Settings`, such as `data_dir`, `model`, `engine` or `device`.
 
     Raises:
-        StudioError: `model` names nothing that is here or can be fetched.
+        StudioError: `model` names nothing that is here or can be fetched, or another setting is none of its names.
     """
+    for name, choices in CHOICES.items():
+        if name in settings and settings[name] not in choices:
+            raise InvalidRequest(f"{name} must be one of {', '.join(choices)}, not {shorten(settings[name])}.")
     if "data_dir" in settings:
         settings["data_dir"] = Path(settings["data_dir"])
     return build(replace(Settings(), **settings)).open()

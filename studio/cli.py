@@ -23,7 +23,7 @@ from studio.errors import BadPicture, BadPose, InvalidRequest, StudioError, Unkn
 from studio.jobs import Job
 from studio.request import GenerationRequest, bounds, control, shorten
 from studio.service import Studio
-from studio.settings import DeviceName, EngineName, PrecisionName, PreviewName, Settings, default_data_dir
+from studio.settings import CHOICES, Settings, default_data_dir
 from studio.terminal import Progress, ended_as_by_ctrl_c
 from studio.token_command import place, tokens, whole
 from studio.ui.hosts import LOOPBACK, in_digits, is_loopback
@@ -112,9 +112,9 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=whole(1024), help="CPU threads of the model; fewer than cores is faster on a busy machine (every core)"
     )
-    for name, kind in (("engine", EngineName), ("device", DeviceName), ("precision", PrecisionName), ("preview", PreviewName)):
+    for name, choices in CHOICES.items():
         default = getattr(usual, name)
-        parser.add_argument(f"--{name}", default=default, choices=get_args(kind), help=f"({default})")
+        parser.add_argument(f"--{name}", default=default, choices=choices, help=f"({default})")
 
 
 def _settings(options: argparse.Namespace) -> Settings:

@@ -3,8 +3,10 @@ model is.
 """
 
 import logging
+import math
 import secrets
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -54,6 +56,8 @@ class Job:
         self.lane = visitor if person.role == "owner" else person.id
         self.plan = plan
         self.pictures = dict(pictures or {})
+        # By the monotonic clock; infinite until it has ended.
+        self.ended = math.inf
         self._changed = threading.Condition()
         self._token = threading.Event()
         self._log: list[Event] = []
@@ -95,6 +99,8 @@ class Job:
                 return
             if not isinstance(event, Preview):
                 self._log.append(event)
+            if isinstance(event, Terminal):
+                self.ended = time.monotonic()
             # The finished picture takes the preview's place; that of a stopped or failed run may still be looked at.
             self._frame = None if isinstance(event, Finished) else frame or self._frame
             self._tell(event)
@@ -176,11 +182,17 @@ def _advance(state: JobState, event: Event) -> JobState:
 
 
 class JobQueue:
-    """Waiting jobs. Visitors take turns: the next job is the oldest of whoever was served longest ago."""
+    """Waiting jobs. Visitors take turns: the next job is the oldest of whoever was served, or came, longest ago.
+
+    Who comes stands behind all who wait, but before who was served last: that one's job is waited for already. Were those who never
+    were served put first, programs that go by a new name at each call would let nobody else come to their turn.
+    """
 
     def __init__(self, *, limit: int = 64, per_visitor: int = 8) -> None:
         self._limit, self._per_visitor = limit, per_visitor
+        # In the order of their turns; none is empty.
         self._lanes: OrderedDict[str, deque[Job]] = OrderedDict()
+        self._served_last = ""
         self._ready = threading.Condition()
         self._closed = False
 
@@ -198,7 +210,12 @@ class JobQueue:
                 raise QueueFull(f"You have {self._per_visitor} pictures waiting; wait for one of them or stop it.")
             if not again and sum(map(len, self._lanes.values())) >= self._limit:
                 raise QueueFull(f"{self._limit} pictures are waiting, which is all the queue holds; try again in a minute.")
-            self._lanes.setdefault(job.lane, deque()).append(job)
+            if job.lane in self._lanes:
+                self._lanes[job.lane].append(job)
+            else:
+                self._lanes[job.lane] = deque([job])
+                if self._served_last in self._lanes:
+                    self._lanes.move_to_end(self._served_last)
             self._tell_places()
             self._ready.notify()
 
@@ -213,11 +230,11 @@ class JobQueue:
             self._ready.wait_for(lambda: self._closed or bool(self._lanes), timeout)
             if self._closed or not self._lanes:
                 return None
-            visitor, lane = next(iter(self._lanes.items()))
+            visitor, lane = self._lanes.popitem(last=False)
             job = lane.popleft()
-            del self._lanes[visitor]
             if lane:
                 self._lanes[visitor] = lane
+            self._served_last = visitor
             self._tell_places()
             return job
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 from annotated_types import Ge, Le, MaxLen, MultipleOf
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
@@ -159,17 +159,22 @@ class GenerationRequest(BaseModel):
             )
         return self
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _told(cls, data: object, validate: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return validate(data)
+        except ValidationError as error:
+            raise InvalidRequest(sentence(error.errors()[0])) from error
+
     @classmethod
     def parse(cls, data: object) -> Self:
         """Read a request from decoded JSON.
 
         Raises:
-            InvalidRequest: one sentence that names the first bad field and its bounds.
+            InvalidRequest: one sentence that names the first bad field and its bounds; so does the constructor.
         """
-        try:
-            return cls.model_validate(data)
-        except ValidationError as error:
-            raise InvalidRequest(sentence(error.errors()[0])) from error
+        return cls.model_validate(data)
 
 
 MODELS: Mapping[str, type[BaseModel]] = {"controls": ControlUse, "loras": LoraUse}

@@ -25,7 +25,7 @@ from studio.pose import Pose
 from studio.request import ControlUse, GenerationRequest, shorten
 from studio.worker import Worker
 
-# Jobs stay readable after they ended, so that a reloaded page finds its picture; older ones are forgotten.
+# Jobs stay readable after they ended, so that a reloaded page finds its picture; those that ended longest ago are forgotten.
 REMEMBERED_JOBS = 32
 
 
@@ -295,6 +295,6 @@ class Studio:
     def _remember(self, job: Job) -> None:
         with self._lock:
             self._jobs[job.id] = job
-            over = [old.id for old in self._jobs.values() if old.state().terminal]
-            for job_id in over[: max(0, len(over) - REMEMBERED_JOBS)]:
-                del self._jobs[job_id]
+            over = sorted((old for old in self._jobs.values() if old.state().terminal), key=lambda old: old.ended)
+            for old in over[: max(0, len(over) - REMEMBERED_JOBS)]:
+                del self._jobs[old.id]

@@ -1,13 +1,21 @@
 """What a studio is started with. Made once from the command line, passed down, never kept in a module."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 EngineName = Literal["diffusers", "fake"]
 DeviceName = Literal["auto", "cuda", "mps", "xpu", "cpu"]
 PrecisionName = Literal["auto", "float32", "bfloat16", "float16"]
 PreviewName = Literal["linear", "decoder", "none"]
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "engine": get_args(EngineName),
+    "device": get_args(DeviceName),
+    "precision": get_args(PrecisionName),
+    "preview": get_args(PreviewName),
+}
+"""The settings that are one of some names, and the names."""
 
 VERSION = "0.1.0"
 """The studio's own version, as pictures name it."""

@@ -13,6 +13,7 @@ STAGES = {
     "text": 4.0,
     "latents": 0.0,
     "unet": 60.0,
+    "bends": 0.0,
     "decoder": 10.0,
     "preview": 3.0,
     "judge": 6.0,
@@ -38,7 +39,11 @@ def arguments() -> argparse.Namespace:
     trainer.add_argument("stage", choices=STAGES)
     trainer.add_argument("--minutes", type=float, default=None)
     trainer.add_argument(
-        "--workers", type=int, choices=(1, 2, 4), default=1, help="processes that share each step of the U-Net or a ControlNet"
+        "--workers",
+        type=int,
+        choices=(1, 2, 4),
+        default=1,
+        help="processes that share each step of the U-Net or a ControlNet, or the bends",
     )
     exporter = commands.add_parser("export", help="write trained members into assets/mini")
     exporter.add_argument("members", nargs="*", default=["base"], help="`base` or parts of it, `controlnets`, `loras`; without: `base`")
@@ -73,8 +78,8 @@ def main() -> None:
             from .train.stages import train
 
             minutes = STAGES[chosen.stage] if chosen.minutes is None else chosen.minutes
-            if chosen.workers > 1 and chosen.stage != "unet" and not chosen.stage.startswith("control-"):
-                raise SystemExit(f"{chosen.stage} has one worker; --workers is for unet and control-*")
+            if chosen.workers > 1 and chosen.stage not in ("unet", "bends") and not chosen.stage.startswith("control-"):
+                raise SystemExit(f"{chosen.stage} has one worker; --workers is for unet, bends and control-*")
             work(partial(train, chosen.stage, chosen.run, minutes), workers=chosen.workers, threads=chosen.threads)
         case "export":
             from .export import export_trained

@@ -4,7 +4,7 @@ Knows file formats only; imports neither torch nor diffusers.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,9 @@ CLASSES: Mapping[str, tuple[str, ...]] = {
 }
 STEMS: Mapping[str, str] = {"text_encoder": "model", "unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model"}
 VARIANTS = ("", "fp16")
+MERGES = "tokenizer/merges.txt"
+# Beside the vocabulary; a folder may do without any of them.
+TOKENIZER_CONFIGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 STAMPED = ("*.safetensors", "config.json", "model_index.json", *(f"{part}/*.*" for part in (*CLASSES, "scheduler", "preview_decoder")))
 
 
@@ -79,6 +82,34 @@ def inspect_weights(name: str, folder: Path, *, stem: str) -> Weights:
     return checker.weights(folder.name, stem)
 
 
+def unmade(vocabulary: Mapping[str, int], made: set[str], configs: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the entries of a CLIP vocabulary that a merge must make and none does: of more than one symbol, and not special.
+
+    Args:
+        vocabulary: its entries. A symbol stands for a byte, and bears `</w>` where a word ends.
+        made: what the merges make.
+        configs: what stands beside it. Special is whatever they name, and what looks so: `<|endoftext|>`, `[PAD]`.
+    """
+    left = {entry for entry in vocabulary.keys() - made if len(entry.removesuffix("</w>")) > 1}
+    looks = {entry for entry in left if entry[0] + entry[-1] in ("<>", "[]") and not entry.endswith("</w>")}
+    return left - looks - _texts(configs)
+
+
+def _texts(configs: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return all texts and keys in the configs: each library and version names special tokens at another place."""
+    found, left = set[str](), list[Any](configs)
+    while left:
+        # Without recursion, which a file nested deeply enough would exhaust.
+        value = left.pop()
+        if isinstance(value, str):
+            found.add(value)
+        elif isinstance(value, dict):
+            left += [*value, *value.values()]
+        elif isinstance(value, list):
+            left += value
+    return found
+
+
 @dataclass(frozen=True)
 class _Checker:
     name: str
@@ -107,13 +138,39 @@ class _Checker:
             raise BrokenModel(f"{self.name} cannot be used: its {part} is a {found}, and this studio runs {allowed[0]} only.")
 
     def tokenizer(self) -> None:
-        if (self.path / "tokenizer" / "tokenizer.json").is_file():
+        folder = self.path / "tokenizer"
+        configs = {name: self.json_file(f"tokenizer/{name}") for name in TOKENIZER_CONFIGS if (folder / name).is_file()}
+        if not isinstance(configs.get("tokenizer_config.json", {}).get("model_max_length"), int | float | None):
+            raise self.broken("tokenizer/tokenizer_config.json is damaged")
+        if (folder / "tokenizer.json").is_file():
+            # One JSON document with vocabulary and merges, which is no JSON any more once it is cut.
             self.json_file("tokenizer/tokenizer.json")
             return
-        self.json_file("tokenizer/vocab.json")
-        merges = self.path / "tokenizer" / "merges.txt"
-        if not merges.is_file() or not merges.stat().st_size:
-            raise self.broken("tokenizer/merges.txt is missing" if not merges.exists() else "tokenizer/merges.txt is damaged")
+        vocabulary = self.json_file("tokenizer/vocab.json")
+        if set(map(type, vocabulary.values())) != {int}:
+            raise self.broken("tokenizer/vocab.json is damaged")
+        # The library takes a cut list without a murmur, and prompts become other tokens.
+        if lost := len(unmade(vocabulary, self.merged(), configs.values())):
+            raise self.broken(
+                f"{MERGES} is cut short: {lost:,} of the {len(vocabulary):,} entries of tokenizer/vocab.json come from no merge"
+            )
+
+    def merged(self) -> set[str]:
+        """Return what the merges make.
+
+        What is beyond the vocabulary is the library's to refuse: CLIP's own list once had five times as many as its vocabulary takes.
+        """
+        try:
+            text = (self.path / MERGES).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise self.broken(f"{MERGES} is missing") from None
+        except (OSError, ValueError) as error:
+            raise self.broken(f"{MERGES} is damaged") from error
+        # At line feeds and spaces alone, as the library does: other white space stands for bytes.
+        lines = [line for line in text.split("\n") if line and not line.startswith("#version")]
+        if any(line.count(" ") != 1 for line in lines):
+            raise self.broken(f"{MERGES} is damaged")
+        return {line.replace(" ", "") for line in lines}
 
     def weights(self, part: str, stem: str) -> Weights:
         folder = self.path / part

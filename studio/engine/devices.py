@@ -14,8 +14,8 @@ from studio.settings import DeviceName, PrecisionName
 
 # Below this many parameters casts cost more than bfloat16 arithmetic saves on a CPU.
 SMALL_MODEL = 100_000_000
-# In the words of torch's CPU allocator, of that for MPS, and of cuBLAS and cuDNN.
-OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
+# In the words of torch's CPU allocator, of the same on Windows, of that for MPS, and of cuBLAS and cuDNN.
+OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,8 @@ class _Reader:
         self.belong_together(unet.config, text.config, vae.config)
         self.progress(0.85, "reading the tokenizer")
         load = lambda: CLIPTokenizer.from_pretrained(self.folder.path / "tokenizer")  # noqa: E731
-        tokenizer = _attempt(self.card.name, "tokenizer/vocab.json", load)
+        # The libraries do not say which of its files they stumbled over.
+        tokenizer = _attempt(self.card.name, "the tokenizer", load)
         _attempt(self.card.name, "scheduler/scheduler_config.json", self.try_schedule)
         self.progress(0.9, "fitting previews")
         previewer = PREVIEWERS[self.options.preview](vae, self.preview_decoder(placement))

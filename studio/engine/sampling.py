@@ -8,8 +8,8 @@ from typing import Any
 
 import diffusers
 import torch
-from diffusers.schedulers.scheduling_dpmsolver_sde import BrownianTreeNoiseSampler
 
+from studio.errors import InvalidRequest
 from studio.schedulers import Row
 
 # What a checkpoint's config says of the model. The rest, such as `use_karras_sigmas` or `algorithm_type`, is how its makers liked to
@@ -29,8 +29,6 @@ OF_THE_MODEL = frozenset(
         "original_inference_steps",
     }
 )
-# Distilled samplers pick their steps from this many, unless more are asked for.
-DISTILLED_STEPS = 50
 
 
 def make_scheduler(config: Mapping[str, Any], row: Row, *, seeds: Sequence[int]) -> Any:
@@ -50,15 +48,18 @@ def make_scheduler(config: Mapping[str, Any], row: Row, *, seeds: Sequence[int])
 
 
 def set_steps(scheduler: Any, row: Row, *, steps: int, device: torch.device) -> list[torch.Tensor]:
-    """Prepare a scheduler for so many steps and return its timesteps, one 0-d tensor per model evaluation."""
+    """Prepare a scheduler for so many steps and return its timesteps, one 0-d tensor per model evaluation.
+
+    Raises:
+        InvalidRequest: a distilled sampler cannot take so many with this model.
+    """
     taken = inspect.signature(scheduler.set_timesteps).parameters
     if row.sigmas:
         scheduler.set_timesteps(sigmas=spread_sigmas(row.sigmas, steps), device=device)
     elif row.timesteps:
         scheduler.set_timesteps(timesteps=spread_timesteps(row.timesteps, steps), device=device)
-    elif "original_inference_steps" in taken and steps > DISTILLED_STEPS:
-        trained = scheduler.config.num_train_timesteps
-        scheduler.set_timesteps(steps, device=device, original_inference_steps=trained // (trained // steps))
+    elif "original_inference_steps" in taken:
+        scheduler.set_timesteps(steps, device=device, **_distilled(scheduler.config, row, steps=steps))
     else:
         scheduler.set_timesteps(steps, device=device)
     _cut(scheduler, row.evaluations(steps))
@@ -66,6 +67,19 @@ def set_steps(scheduler: Any, row: Row, *, steps: int, device: torch.device) -> 
         # Without it the first step is looked up by its timestep, and lands one too far when that one occurs twice.
         scheduler.set_begin_index(0)
     return list(scheduler.timesteps)
+
+
+def _distilled(config: Any, row: Row, *, steps: int) -> dict[str, int]:
+    """Return what lets a distilled sampler take so many steps.
+
+    It picks them from those the checkpoint was distilled with, and raises when there are not as many; then it picks from a finer grid.
+    """
+    own, trained = config.original_inference_steps, config.num_train_timesteps
+    if steps > trained:
+        raise InvalidRequest(f"steps: {row.name} takes at most {trained} with this model; ask for fewer, or choose another scheduler.")
+    if isinstance(own, int) and steps <= own <= trained:
+        return {}
+    return {"original_inference_steps": trained // (trained // steps)}
 
 
 def _cut(scheduler: Any, count: int) -> None:
@@ -125,6 +139,9 @@ class _CpuNoise:
     """Stands in for the Brownian tree that `DPMSolverSDEScheduler` would make on the device."""
 
     def __init__(self, like: torch.Tensor, low: float, high: float, *, seeds: Sequence[int]) -> None:
+        # Its module imports torchsde, without which all rows but those that name it work.
+        from diffusers.schedulers.scheduling_dpmsolver_sde import BrownianTreeNoiseSampler  # noqa: PLC0415
+
         self._device = like.device
         self._tree = BrownianTreeNoiseSampler(like.cpu(), low, high, list(seeds))
 

@@ -34,6 +34,9 @@ def main(arguments: list[str]) -> int:
     except SetupError as error:
         print(error, file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"{error.filename or ROOT} cannot be used ({error.strerror}); put the studio into a folder of yours.", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\nInterrupted; the next start goes on from here.", file=sys.stderr)
         return 130

@@ -18,6 +18,10 @@ from studio.launcher.progress import Line, translate
 MEANINGS = (
     (r"No space left on device|Errno 28", "There is not enough disk space; free some and start again, it goes on where it stopped."),
     (
+        r"No module named pip",
+        "This Python has no pip (on Debian and Ubuntu: apt install python3-pip); install it, or start without --here.",
+    ),
+    (
         r"externally-managed-environment",
         "This Python belongs to the operating system and takes no packages; start without --here, so that a .venv is made.",
     ),

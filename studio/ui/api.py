@@ -23,6 +23,8 @@ from studio.ui.who import open_to, person_of
 
 LOOK_EVERY = 0.02
 TELL_EVERY = 0.2
+TELL_AGAIN = 5.0
+"""Seconds after which the same is told again, since gradio finds out that a caller is gone only when it has something to tell them."""
 # A caller fetches its files at once; older ones are removed so that the folder does not grow.
 KEPT_FOLDERS = 32
 KEPT_WITHIN = 10.0
@@ -68,8 +70,11 @@ def submit(studio: Studio, data: Any, *, visitor: str, person: Person) -> tuple[
 
 
 async def progress(studio: Studio, job: Job) -> AsyncIterator[dict[str, Any]]:
-    """Yield how a job stands whenever that has changed, until it is over; whoever stops listening stops it."""
-    told, at = None, 0.0
+    """Yield how a job stands whenever that has changed, until it is over; whoever stops listening stops it.
+
+    What has not changed is yielded again every `TELL_AGAIN` seconds. Gradio sends that on, so that `outputs()` of its client has it twice.
+    """
+    told, at = dict[str, Any](), 0.0
     loop = asyncio.get_running_loop()
     try:
         while (state := job.state()).terminal is None:
@@ -79,8 +84,8 @@ async def progress(studio: Studio, job: Job) -> AsyncIterator[dict[str, Any]]:
                 "steps": job.plan.evaluations,
                 "says": " · ".join(filter(None, (render.headline(state, waiting=studio.waiting()), render.pace(state)))),
             }
-            if shown["step"] != told and loop.time() - at >= TELL_EVERY:
-                told, at = shown["step"], loop.time()
+            if loop.time() - at >= (TELL_AGAIN if shown == told else TELL_EVERY):
+                told, at = shown, loop.time()
                 yield shown
             await asyncio.sleep(LOOK_EVERY)
     finally:

@@ -60,8 +60,12 @@ class McpServer:
         visitor = f"mcp {secrets.token_urlsafe(8)}"
         try:
             job, notes = await asyncio.to_thread(submit, self._studio, arguments, visitor=visitor, person=person)
+            told = -1
             async for shown in progress(self._studio, job):
-                await self._report(shown)
+                # The protocol asks that progress grows with each message, and ends a call by itself when the caller has gone.
+                if shown["step"] > told:
+                    told = shown["step"]
+                    await self._report(shown)
             # Encoding takes a second for large pictures, and others are being answered meanwhile.
             return await asyncio.to_thread(_answer, job, notes)
         except StudioError as error:

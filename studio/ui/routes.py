@@ -31,7 +31,7 @@ class Route:
 
 TABLE = (
     Route("/|/config|/theme\\.css|/favicon\\.ico|/robots\\.txt|/manifest\\.json", _READ),
-    Route(f"/(assets|static|svelte)/.+|{API}/(info|theme\\.css|startup-events)", _READ),
+    Route(f"/(assets|static|svelte)/.+|{API}/(info|theme\\.css|startup-events|app_id)", _READ),
     Route(f"{API}/component_server/?", _WRITE, most_bytes=WITH_PICTURES),
     Route(f"{API}/(run/predict|queue/join)", _WRITE, most_bytes=WITH_PICTURES),
     Route(f"{API}/(cancel|reset)", _WRITE),

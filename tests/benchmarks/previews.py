@@ -1,4 +1,4 @@
-"""Previews at every step against none, with a viewer that reads at once and one that reads a frame a second. Bound: 1.02.
+"""Previews as steps are done against none, with a viewer that reads at once and one that reads a frame a second. Bound: 1.02.
 
 Both run on one engine, as two in one process have twice as many threads as there are cores.
 """
@@ -57,9 +57,9 @@ def main() -> int:
 
         studio.submit(request(-3, steps=1)).result()
         print(f"{options.model.name}, {studio.describe()}, {options.steps} steps, {options.method} previews", flush=True)
-        every = compare("every step / none", first=quick, second=without, pairs=options.pairs, bound=1.02)
+        every = compare("previews / none", first=quick, second=without, pairs=options.pairs, bound=1.02)
         print(f"frames a picture: {sum(frames) / len(frames):.1f} of {options.steps - 1}", flush=True)
-        stalled = compare("every step, one frame a second read / none", first=slow, second=without, pairs=options.pairs, bound=1.02)
+        stalled = compare("previews, one frame a second read / none", first=slow, second=without, pairs=options.pairs, bound=1.02)
         return conclude(every, stalled)
 
 

@@ -200,6 +200,23 @@ def test_a_dropped_network_finds_the_running_job_again(slow_page: Served, visit:
     expect(page.locator("#stage [data-part=error]")).to_be_hidden()
 
 
+def test_generate_works_again_after_a_press_without_a_network(slow_page: Served, visit: Open, hurry: Event) -> None:
+    """Gradio's client asks for the page's id until the server is back, and then loads the page anew."""
+    hurry.set()
+    visited = visit(slow_page.address)
+    page = visited.page
+    page.fill("#prompt", "pressed in a tunnel")
+    noted(page)
+    visited.context.set_offline(True)
+    page.click("#generate")
+    expect(page.get_by_text("Attempting reconnection")).to_be_visible()
+    with page.expect_event("domcontentloaded"):
+        visited.context.set_offline(False)
+    ready(page)
+    page.click("#generate")
+    expect(page.locator(FINAL)).to_have_attribute("alt", re.compile("pressed in a tunnel"))
+
+
 def test_a_run_whose_tab_is_gone_ends_in_the_history(slow_page: Served, visit: Open, hurry: Event) -> None:
     visited = visit(slow_page.address)
     page = visited.page

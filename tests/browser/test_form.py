@@ -58,6 +58,38 @@ def test_an_error_is_one_sentence_and_the_form_stays(page: Page) -> None:
         page.fill(field, before)
 
 
+def test_what_is_no_number_is_refused_and_not_left_out(page: Page) -> None:
+    page.locator("#width").press_sequentially("320-")
+    page.click("#generate")
+    refused = page.get_by_role("alert").filter(has_text="Width must be a multiple of 8 from 64 to 2048, not '?'.")
+    expect(refused).to_be_visible()
+
+
+def test_the_focus_stays_where_the_next_step_is(page: Page) -> None:
+    page.fill("#steps", "999")
+    page.click("#generate")
+    page.get_by_role("button", name="Dismiss").press("Enter")
+    expect(page.locator("#generate")).to_be_focused()
+    page.fill("#steps", "150")
+    page.click("#generate")
+    page.locator("#stop:enabled").press("Enter")
+    expect(page.locator("#stop")).to_be_disabled()
+    expect(page.locator("#generate")).to_be_focused()
+
+
+def test_escape_in_a_search_field_empties_it_before_it_stops_anything(page: Page) -> None:
+    page.fill("#steps", "150")
+    page.click("#generate")
+    page.wait_for_selector("[data-part=preview]:not([hidden])")
+    search = page.locator("input[type=search]:visible").first
+    search.fill("red")
+    search.press("Escape")
+    expect(search).to_have_value("")
+    expect(page.locator("#stop")).to_be_enabled()
+    search.press("Escape")
+    expect(page.locator("#stop")).to_be_disabled()
+
+
 def test_markup_in_a_prompt_stays_text(page: Page) -> None:
     prompt = "<img src=x onerror='window.broken=1'> ${window.broken=1} {{value}} <script>window.broken=1</script>"
     page.fill("#prompt", prompt)

@@ -24,6 +24,8 @@ from tests.contract.drive import latents_of, plan_of, run_of
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 SCHEDULER = "scheduler/scheduler_config.json"
+MERGES = "tokenizer/merges.txt"
+PAIRS = "#version: 0.2\nr e\nre d</w>\nt h\nth e</w>\na n\n"
 
 
 def delete(name: str) -> Callable[[Path], None]:
@@ -103,7 +105,33 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
     "vocabulary missing": (delete("tokenizer/vocab.json"), "tokenizer/vocab.json is missing"),
     "vocabulary broken": (write("tokenizer/vocab.json", b"nonsense"), "tokenizer/vocab.json is damaged"),
     "vocabulary of nothing": (write("tokenizer/vocab.json", b"{}"), "tokenizer"),
+    "vocabulary without numbers": (write("tokenizer/vocab.json", b'{"a": "b"}'), "tokenizer/vocab.json is damaged"),
     "merges missing": (delete("tokenizer/merges.txt"), "tokenizer/merges.txt is missing"),
+    "merges empty": (
+        write(MERGES, b""),
+        "tokenizer/merges.txt is cut short: 5 of the 519 entries of tokenizer/vocab.json come from no merge",
+    ),
+    "merges cut after a line": (
+        write(MERGES, b"#version: 0.2\nr e\nre d</w>\nt h\nth e</w>\n"),
+        "tokenizer/merges.txt is cut short: 1 of the 519",
+    ),
+    "merges cut within a line": (
+        write(MERGES, b"#version: 0.2\nr e\nre d</w>\nt h\nth e</"),
+        "tokenizer/merges.txt is cut short: 2 of the 519",
+    ),
+    "merges cut within a pair": (write(MERGES, b"#version: 0.2\nr e\nre d</w>\nt h\nth"), "tokenizer/merges.txt is damaged"),
+    "merges of three parts": (write(MERGES, f"{PAIRS}a n d\n".encode()), "tokenizer/merges.txt is damaged"),
+    "merges of bytes": (write(MERGES, b"\xff\xfe"), "tokenizer/merges.txt is damaged"),
+    "merges beyond the vocabulary": (write(MERGES, f"{PAIRS}an n\n".encode()), "the tokenizer does not fit its files"),
+    "tokenizer config broken": (write("tokenizer/tokenizer_config.json", b"{"), "tokenizer/tokenizer_config.json is damaged"),
+    "tokenizer config is a list": (write("tokenizer/tokenizer_config.json", b"[]"), "tokenizer/tokenizer_config.json is damaged"),
+    "tokenizer with a text for a window": (
+        change("tokenizer/tokenizer_config.json", model_max_length="x"),
+        "tokenizer/tokenizer_config.json is damaged",
+    ),
+    "special tokens broken": (write("tokenizer/special_tokens_map.json", b"{"), "tokenizer/special_tokens_map.json is damaged"),
+    "special tokens are a list": (write("tokenizer/special_tokens_map.json", b"[]"), "tokenizer/special_tokens_map.json is damaged"),
+    "added tokens broken": (write("tokenizer/added_tokens.json", b"nonsense"), "tokenizer/added_tokens.json is damaged"),
     "text encoder of another model": (other_text_encoder, "its text encoder has 16 numbers a token and its U-Net reads 32"),
     "unet for inpainting": (inpainting, "its U-Net also reads a picture (9 channels)"),
     "vae of another model": (other_vae, "its VAE has 8 latent channels and its U-Net reads 4"),
@@ -126,6 +154,28 @@ def test_damage_is_named_and_survived(case: str, tiny_copy: Path, settings: Sett
     assert expected in sentence and sentence.startswith("Spoilt cannot be used: ") and "\n" not in sentence
     engine.load(tiny_card, lambda *_: None)
     assert run_of(engine, tiny_card).total == 4
+
+
+HARMLESS: dict[str, Callable[[Path], None]] = {
+    "merges with other line ends": write(MERGES, PAIRS.replace("\n", "\r\n").encode()),
+    "merges without a last line end": write(MERGES, PAIRS.rstrip().encode()),
+    "merges without a version": write(MERGES, PAIRS.partition("\n")[2].encode()),
+    "no tokenizer config": delete("tokenizer/tokenizer_config.json"),
+    "no special tokens map": delete("tokenizer/special_tokens_map.json"),
+    "a special token as an object": change("tokenizer/special_tokens_map.json", pad_token={"content": "<|endoftext|>", "lstrip": False}),
+    "an added token": write("tokenizer/added_tokens.json", b'{"<cat>": 519}'),
+}
+
+
+@pytest.mark.parametrize("case", HARMLESS)
+def test_other_writings_of_a_tokenizer_give_the_same_tokens(
+    case: str, tiny_copy: Path, settings: Settings, tiny_card: ModelCard, engine: DiffusersEngine
+) -> None:
+    HARMLESS[case](tiny_copy)
+    other, card = DiffusersEngine(settings), replace(tiny_card, path=tiny_copy)
+    other.load(card, lambda *_: None)
+    expected = run_of(engine, tiny_card, prompt="the red an").embeddings
+    assert torch.equal(run_of(other, card, prompt="the red an").embeddings, expected)
 
 
 class Both:
@@ -246,7 +296,11 @@ def test_out_of_memory_is_explained() -> None:
     ):
         torch.empty(2**50)
     assert caught.value.hint
-    for words in ("MPS backend out of memory (MPS allocated: 9 GB)", "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"):
+    for words in (
+        "MPS backend out of memory (MPS allocated: 9 GB)",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`",
+        "[enforce fail at alloc_cpu.cpp:116] data. DefaultCPUAllocator: not enough memory: you tried to allocate 1125899906842624 bytes.",
+    ):
         assert is_out_of_memory(RuntimeError(words))
     assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
     with pytest.raises(RuntimeError, match="other"), memory_explained(torch.device("cpu"), doing="drawing"):

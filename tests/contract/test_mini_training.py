@@ -2,15 +2,23 @@
 
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pytest
 import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from torch import Tensor, nn
 
+from assets.mini.export import BASE
+from assets.mini.models import CHANNELS
 from assets.mini.train import crew
-from assets.mini.train.bends import bend
+from assets.mini.train.bends import GUIDANCE, complete
 from assets.mini.train.loop import Pace, learn
+from assets.mini.train.metric import pixel_metric
 from assets.mini.train.noise import BENDABLE, SHAPING, THINGS, blur, emphasis, noise_levels
+from assets.mini.world.render import render
+from assets.mini.world.scene import sample_scene
 
 ROWS = torch.arange(128.0).view(8, 16) / 128
 
@@ -96,12 +104,32 @@ def test_what_is_shown_bent_has_the_straight_latents_for_its_answer() -> None:
     assert torch.allclose(moved, torch.where(bent, signal[:, 0, 0, 0], torch.zeros(100)), atol=0.01)
 
 
-def test_only_things_and_what_is_near_them_are_bent() -> None:
-    ids = np.zeros((256, 256), np.uint8)
-    ids[100:140, 100:140] = 2
-    picture = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
-    bent = bend(picture, ids, np.random.default_rng(1))
-    changed = (bent != picture).any(2)
-    assert changed[100:140, 100:140].mean() > 0.9
-    assert not changed[:50].any() and not changed[:, 200:].any()
-    assert np.array_equal(bend(picture, np.zeros_like(ids), np.random.default_rng(1)), picture)
+def test_bends_are_what_the_network_makes_of_half_hidden_latents_with_guidance() -> None:
+    """This network sees ones where it is told of something and nothing else; guidance of 2 to 5 makes as much of them."""
+    signal, spread = (level.view(-1, 1, 1, 1) for level in noise_levels())
+
+    def network(noisy: Tensor, times: Tensor, encoder_hidden_states: Tensor) -> SimpleNamespace:
+        picture = encoder_hidden_states[:, :1, :1, None].expand(-1, 32, 16, 16)
+        return SimpleNamespace(sample=(signal[times] * noisy.float() - picture) / spread[times])
+
+    torch.manual_seed(0)
+    bent = complete(network, torch.randn(8, 32, 16, 16), torch.ones(8, 77, 128), torch.zeros(8, 77, 128))
+    means = bent.mean((1, 2, 3))
+    assert GUIDANCE[0] <= means.min() and means.max() <= GUIDANCE[1] and means.std() > 0.1
+    assert bent.std((1, 2, 3)).max() < 0.1
+
+
+def test_errors_that_pixels_show_count_more(tmp_path: Path) -> None:
+    (tmp_path / "vae").symlink_to(BASE / "vae")
+    np.save(tmp_path / "held-pictures.npy", np.stack([render(sample_scene(seed)).picture for seed in (1, 2)]))
+    metric = pixel_metric(tmp_path)
+    assert (metric.T @ metric).trace().item() == pytest.approx(CHANNELS, rel=1e-4)
+    most, least = torch.linalg.eigh(metric.T @ metric).eigenvectors.T[[-1, 0]]
+    vae = AutoencoderKL.from_pretrained(BASE / "vae").eval()
+    with torch.no_grad():
+        latents = vae.encode(torch.rand(1, 3, 256, 256) * 2 - 1).latent_dist.mean
+        plain, one, other = (vae.decode(latents + step).sample for step in (0, most.view(1, -1, 1, 1), least.view(1, -1, 1, 1)))
+    assert (one - plain).square().mean() > 10 * (other - plain).square().mean()
+    noisy = blur(latents)
+    wrong = noisy.wanted + most.view(1, -1, 1, 1)
+    assert noisy.loss(wrong, 1.0, metric) > noisy.loss(noisy.wanted + least.view(1, -1, 1, 1), 1.0, metric)

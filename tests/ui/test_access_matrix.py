@@ -12,7 +12,7 @@ from tests.ui.access_matrix import GOLDEN, METHODS, PERSONS, Seen, ask_all, call
 READ, WRITE = ("GET", "HEAD"), ("POST",)
 OPEN = (
     (r"/|/config|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/openapi\.json", READ, "viewer"),
-    (r"/(assets|static|svelte)/\{path:path\}|/gradio_api/(info|theme\.css|startup-events)", READ, "viewer"),
+    (r"/(assets|static|svelte)/\{path:path\}|/gradio_api/(info|theme\.css|startup-events|app_id)", READ, "viewer"),
     (r"/kept/[0-9a-f]{16}\.png|/kept/pictures\.zip", READ, "viewer"),
     (r"/gradio_api/queue/data|/gradio_api/heartbeat/\{session_hash\}", ("GET",), "viewer"),
     (r"/gradio_api/(cancel|reset)", WRITE, "viewer"),

@@ -4,6 +4,8 @@ import base64
 import io
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,8 @@ from studio.events import Cancelled
 from studio.request import GenerationRequest
 from studio.ui import api
 from studio.ui.api import name_of
-from tests.served import Served
+from studio.ui.routes import CALL
+from tests.served import Served, served_fake
 from tests.unit.test_history import files_of_at_most
 
 
@@ -110,6 +113,48 @@ def test_a_caller_that_gives_up_frees_the_engine(client: Client, page: Served) -
         time.sleep(0.01)
     asked.cancel()
     assert isinstance(running[0].wait(60), Cancelled)
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A studio that works on one picture all the time."""
+    with served_fake(tmp_path_factory.mktemp("busy"), step_seconds=2.0) as busy:
+        job = busy.studio.submit(GenerationRequest(steps=150), visitor="busy")
+        while not job.state().step:
+            time.sleep(0.01)
+        yield busy
+        assert job.state().terminal is None
+
+
+@contextmanager
+def waiting_call(busy: Served) -> Iterator[Iterator[str]]:
+    """Call the endpoint as any program may, and yield what it hears while it waits; the stream is dropped in the end."""
+    # Less than the time after which gradio breaks a silence of its own accord, so that a call which hears nothing ends.
+    with httpx.Client(base_url=busy.address, timeout=14) as http:
+        asked = http.post(CALL, json={"data": [{"steps": 1}]}).json()["event_id"]
+        with http.stream("GET", f"{CALL}/{asked}") as stream:
+            yield (json.loads(line[6:])[0]["says"] for line in stream.iter_lines() if line.startswith("data: ["))
+
+
+def test_who_waits_hears_of_their_place_and_the_same_again(busy: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "TELL_AGAIN", 0.5)
+    before = busy.studio.submit(GenerationRequest(steps=1), visitor="before")
+    with waiting_call(busy) as says:
+        assert [next(says), next(says)] == ["queue 2 · 1 before you"] * 2
+        busy.studio.stop(before)
+        while (said := next(says)) == "queue 2 · 1 before you":
+            pass
+        assert [said, next(says)] == ["queue 1 · you are next"] * 2
+
+
+def test_a_caller_that_has_gone_leaves_the_queue(busy: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "TELL_AGAIN", 0.5)
+    calls = [job for job in busy.studio._jobs.values() if job.visitor.startswith("api ")]
+    with waiting_call(busy) as says:
+        next(says)
+        (job,) = [job for job in busy.studio._queue.waiting() if job not in calls]
+    assert isinstance(job.wait(60), Cancelled)
+    assert job not in busy.studio._queue.waiting()
 
 
 def test_a_disk_without_room_for_an_answer_is_one_sentence_without_paths(page: Served, tmp_path: Path) -> None:

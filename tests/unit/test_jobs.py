@@ -2,12 +2,15 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from studio.engine.fake import CARD, FakeEngine, FakeRun, fake_parts
@@ -188,6 +191,45 @@ def test_visitors_take_turns() -> None:
     assert [getattr(places[job.id], "position", None) for job in taken if job] == [0, 1, 2, 3, 4, 5]
 
 
+def test_who_comes_while_another_is_served_is_before_their_next_job() -> None:
+    queue = JobQueue()
+    queue.put(Job(PLAN, visitor="a"))
+    assert queue.take()
+    jobs = [Job(PLAN, visitor=name) for name in "aaab"]
+    for job in jobs:
+        queue.put(job)
+    assert [job.state().queued for job in jobs] == [
+        Queued(job_id=job.id, position=place) for job, place in zip(jobs, [1, 2, 3, 0], strict=True)
+    ]
+    assert [job.visitor for job in map(queue.take, [0] * 4) if job] == ["b", "a", "a", "a"]
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(["a", "b", "c", "d", ""]), max_size=60))
+def test_nobody_waits_for_more_than_one_job_of_another(turns: list[str]) -> None:
+    """A name puts a job of theirs, an empty one takes the next. Waiting begins when one's job is put, or one's job before it is taken."""
+    queue, running = JobQueue(per_visitor=64), ""
+    waited = dict[str, Counter[str]]()
+    for name in turns:
+        if name:
+            queue.put(Job(PLAN, visitor=name))
+            waited.setdefault(name, Counter({running} - {name, ""}))
+        else:
+            waiting = queue.waiting()
+            job = queue.take(0)
+            assert job is (waiting[0] if waiting else None)
+            running = job.visitor if job else ""
+            waited.pop(running, None)
+            for whose in waited.values():
+                whose[running] += 1
+            if running in {left.visitor for left in queue.waiting()}:
+                waited[running] = Counter()
+        assert all(count == 1 for whose in waited.values() for count in whose.values())
+        assert [job.state().queued for job in queue.waiting()] == [
+            Queued(job_id=job.id, position=place) for place, job in enumerate(queue.waiting())
+        ]
+
+
 def test_a_full_queue_refuses_and_keeps_what_waits() -> None:
     queue = JobQueue(limit=3, per_visitor=2)
     for name in "aab":
@@ -250,6 +292,20 @@ def test_old_jobs_are_forgotten_and_live_ones_are_not(open_fake: Callable[..., S
     assert studio.job(jobs[0].id) is None
     assert studio.job(jobs[-1].id) is jobs[-1]
     assert len([job for job in jobs if studio.job(job.id)]) <= REMEMBERED_JOBS + 1
+
+
+def test_the_job_that_ended_last_is_forgotten_last(open_fake: Callable[..., Studio]) -> None:
+    engine = SlowLoading()
+    studio, small = open_fake(engine), GenerationRequest(steps=1, width=64, height=64)
+    patient = [studio.submit(small, visitor="patient") for _ in range(8)]
+    others = [studio.submit(small, visitor=str(number)) for number in range(REMEMBERED_JOBS + 8)]
+    engine.go.set()
+    assert all(job.wait(60) for job in [*others, *patient])
+    studio.submit(small, visitor="late")
+    assert studio.job(patient[-1].id) is patient[-1]
+    assert studio.job(others[-1].id) is others[-1]
+    assert studio.job(patient[0].id) is None
+    assert studio.job(others[0].id) is None
 
 
 def test_an_image_that_no_field_names_is_refused(open_fake: Callable[..., Studio]) -> None:

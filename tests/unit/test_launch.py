@@ -106,6 +106,7 @@ def test_progress_is_plain_lines_without_a_terminal() -> None:
     [
         ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", "not enough disk space"),
         ("error: externally-managed-environment", "start without --here"),
+        ("/usr/bin/python3: No module named pip", "This Python has no pip"),
         ("WARNING: Retrying after connection broken by 'NewConnectionError(...)'", "check the network connection"),
         ("ERROR: Could not install packages due to an OSError: [Errno 13] Permission denied: '/usr'", "a folder of yours"),
         ("ERROR: No matching distribution found for torch<3,>=2.9", "No release of torch<3,>=2.9 fits this Python"),
@@ -205,6 +206,25 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         make_environment(tmp_path / "file" / ".venv")
     assert is_one_sentence(str(caught.value))
     assert os.strerror(errno.ENOTDIR) in str(caught.value)
+
+
+@posix_only
+def test_an_environment_that_belongs_to_another_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For the superuser, whom no rights keep out, a file in the way of the folder for downloads does what missing rights do."""
+    python = stand_in(tmp_path, "exit 0")
+    folder = tmp_path / ".venv" / "bin"
+    folder.mkdir(parents=True)
+    (tmp_path / ".venv" / "pyvenv.cfg").write_text("version = 3.11.7\n", encoding="utf-8")
+    (tmp_path / ".venv" / "downloads").touch()
+    (tmp_path / "requirements.txt").write_text("numpy\n", encoding="utf-8")
+    python.rename(folder / "python")
+    monkeypatch.setattr(launcher, "ROOT", tmp_path)
+    assert launcher.main([]) == 1
+    told = capsys.readouterr().err.strip()
+    assert told.startswith(f"{tmp_path / '.venv' / 'downloads'} cannot be used ({os.strerror(errno.EEXIST)}); ")
+    assert is_one_sentence(told)
 
 
 def test_no_network_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from studio.app import open_studio
 from studio.errors import InvalidRequest
 from studio.request import MAX_SEED, GenerationRequest, bounds
 from tests.strategies import requests
@@ -56,6 +57,15 @@ def test_bad_input_gives_one_sentence(data: Any, expected: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         GenerationRequest.parse(data)
     assert str(caught.value) == expected
+    if isinstance(data, dict):
+        with pytest.raises(InvalidRequest) as caught:
+            GenerationRequest(**data)
+        assert str(caught.value) == expected
+
+
+def test_a_setting_that_is_none_of_its_names_is_told() -> None:
+    with pytest.raises(InvalidRequest, match=r"device must be one of auto, cuda, mps, xpu, cpu, not 'gpu'\."):
+        open_studio(device="gpu")
 
 
 def test_unknown_scheduler_names_a_near_one() -> None:

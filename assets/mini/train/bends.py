@@ -1,51 +1,89 @@
-"""Bent renderings: what stands in them is pushed about softly, as the U-Net itself bends silhouettes where noise leaves it a choice.
+"""Stage `bends`: what the U-Net itself makes of renderings half hidden by noise: it bends silhouettes where noise leaves it a choice.
 
-A bent rendering under noise is shown with the straight one as the answer. Where many bends are possible the best answer is the shape
-between them, so round things are pulled round and edges straight, at noise levels at which the U-Net would else keep what it finds.
+Such latents under fresh noise are shown with the rendering's as the answer. Trained on noised renderings alone, the U-Net never sees
+the mistakes of its own earlier steps and keeps them (the reason, for policies: Ross, Gordon and Bagnell, "A Reduction of Imitation
+Learning and Structured Prediction to No-Regret Online Learning", 2011).
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor
+from transformers import CLIPTextModel, CLIPTokenizer
 
-from ..models import CHANNELS, LATENT, PIXELS
-from .encoding import Encoder
-from .scenes import identities, pictures
+from ..export import BASE
+from ..models import CHANNELS, LATENT, new_unet
+from ..tokens import load_tokenizer
+from . import crew
+from .inherit import inherit
+from .noise import noise_levels
+from .text import token_ids
+from .twin import Twin
+from .unet import texts_for
 
 # So many of the first training scenes are bent, half of all: the others are seen straight at every noise level.
 BENT = 11_000
-CHUNK = 20
-
-# Knots of the soft field along each side, and the deviation of their pushes in pixels.
-KNOTS = 6
-PUSH = 7.0
-# How far beyond a thing, in pixels, its surroundings go along.
-REACH = 24
-
-
-def bend(picture: NDArray[np.uint8], ids: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return a picture (256, 256, 3) whose things, ids 2 and up in (256, 256), are bent; horizon and ground stay where they are."""
-    knots = rng.normal(scale=PUSH * rng.uniform(0.3, 1.0), size=(KNOTS, KNOTS, 2)).astype(np.float32)
-    field = cv2.resize(knots, (PIXELS, PIXELS), interpolation=cv2.INTER_CUBIC)
-    near = cv2.dilate((ids >= 2).astype(np.float32), np.ones((REACH, REACH)))
-    field *= cv2.GaussianBlur(near, (0, 0), REACH / 3)[..., None]
-    rows, columns = np.mgrid[:PIXELS, :PIXELS].astype(np.float32)
-    bent = cv2.remap(picture, columns + field[..., 0], rows + field[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return bent.astype(np.uint8, copy=False)
+CHUNK = 50
+# Few steps, but from the middle: about as fine as a run of twenty.
+STEPS = 8
+# From where on: below, renderings come back as they were; above, things would come back elsewhere, and the answer would be a blur.
+HIDDEN = (500, 780)
+GUIDANCE = (2.0, 5.0)
 
 
-def encode_bent(run: Path) -> None:
-    """Write `<run>/latents-bent.npy`, float16 (BENT, 32, 16, 16), of the first training pictures, each bent in its own way."""
+def complete(network: Any, clean: Tensor, states: Tensor, empty: Tensor) -> Tensor:
+    """Hide latents, float32 (N, 32, 16, 16), under noise and let a v-predicting network bring them back, by DDIM with guidance.
+
+    `states` and `empty` are text states (N, 77, 128), with and without a caption.
+    """
+    signal, spread = (level.view(-1, 1, 1, 1) for level in noise_levels())
+    first = torch.randint(*HIDDEN, (len(clean),))
+    guidance = torch.empty(len(clean), 1, 1, 1).uniform_(*GUIDANCE)
+    picture, noise = clean, torch.randn_like(clean)
+    for step in range(STEPS):
+        times = first * (STEPS - step) // STEPS
+        noisy = signal[times] * picture + spread[times] * noise
+        both = torch.cat([noisy, noisy]).to(torch.bfloat16, memory_format=torch.channels_last)
+        with torch.no_grad():
+            found = network(both, torch.cat([times, times]), encoder_hidden_states=torch.cat([states, empty])).sample.float()
+        told, untold = found.chunk(2)
+        velocity = untold + guidance * (told - untold)
+        picture, noise = signal[times] * noisy - spread[times] * velocity, spread[times] * noisy + signal[times] * velocity
+    return picture
+
+
+def bend_latents(run: Path) -> None:
+    """Write `<run>/latents-bent.npy`, float16 (BENT, 32, 16, 16), anew: the U-Net as it is so far completes the first training scenes."""
     path = run / "latents-bent.npy"
-    if path.exists():
-        return
-    encode, drawn, ids = Encoder(run / "vae"), pictures(run, "train"), identities(run, "train")
-    latents = np.empty((BENT, CHANNELS, LATENT, LATENT), np.float16)
-    for start in range(0, BENT, CHUNK):
-        rng, rows = np.random.default_rng(13_000_000 + start), range(start, start + CHUNK)
-        latents[start : start + CHUNK] = encode(np.stack([bend(np.asarray(drawn[i]), np.asarray(ids[i]), rng) for i in rows]))
-    np.save(path, latents)
+    fresh = path.with_suffix(".new")
+    if crew.rank() == 0:
+        np.lib.format.open_memmap(fresh, mode="w+", dtype=np.float16, shape=(BENT, CHANNELS, LATENT, LATENT)).flush()
+    crew.firsts(0.0)
+    tokenizer = cast("CLIPTokenizer", load_tokenizer(run / "tokenizer"))
+    encoder = cast("CLIPTextModel", CLIPTextModel.from_pretrained(run / "text_encoder", dtype=torch.bfloat16)).eval()
+    network, latents, bent = _network(run), np.load(run / "latents-train.npy", mmap_mode="r"), np.load(fresh, mmap_mode="r+")
+    for start in crew.own(np.arange(0, BENT, CHUNK)):
+        torch.manual_seed(13_000_000 + start)
+        rows = np.arange(start, start + CHUNK)
+        texts = texts_for("train", rows, np.random.default_rng(13_000_000 + start))
+        with torch.no_grad():
+            states, empty = (encoder(token_ids(tokenizer, each)).last_hidden_state for each in (texts, [""] * CHUNK))
+        bent[rows] = complete(network, torch.from_numpy(latents[rows]).float(), states, empty).numpy()
+    bent.flush()
+    crew.firsts(0.0)
+    if crew.rank() == 0:
+        fresh.replace(path)
+
+
+def _network(run: Path) -> Any:
+    unet, average = new_unet(), run / "unet-average.pt"
+    inherit(unet, BASE / "unet")
+    if average.exists():
+        unet.load_state_dict(torch.load(average, weights_only=True))
+    twin = Twin(unet.eval().requires_grad_(False))
+    twin.refresh()
+    return twin.network

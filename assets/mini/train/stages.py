@@ -19,15 +19,15 @@ def train(stage: str, run: Path, minutes: float) -> None:
             train_lora(run, name, minutes)
         case "judge":
             train_judges(name, run, minutes)
-        case "render" | "posed" | "latents":
+        case "render" | "posed" | "latents" | "bends":
             prepare(stage, run)
         case _:
             train_base(stage, run, minutes)
 
 
 def prepare(stage: str, run: Path) -> None:
-    """The stages that draw and encode; they end when all is done."""
-    from .bends import encode_bent
+    """The stages that draw, encode and bend; they end when all is done."""
+    from .bends import bend_latents
     from .control import draw_posed
     from .scenes import render_all
     from .unet import encode_latents
@@ -37,9 +37,10 @@ def prepare(stage: str, run: Path) -> None:
             render_all(run)
         case "posed":
             draw_posed(run)
+        case "bends":
+            bend_latents(run)
         case _:
             encode_latents(run)
-            encode_bent(run)
 
 
 def train_judges(name: str, run: Path, minutes: float) -> None:

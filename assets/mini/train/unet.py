@@ -21,6 +21,7 @@ from . import crew
 from .encoding import Encoder
 from .inherit import inherit
 from .loop import Pace, learn
+from .metric import pixel_metric
 from .noise import SHAPING, blur, emphasis
 from .scenes import COUNTS, identities, pictures, scene_of
 from .text import token_ids
@@ -72,6 +73,12 @@ def _encoded(run: Path) -> int:
     return int(crew.firsts(int((run / "latents-train.done").read_text())))
 
 
+def _bends(run: Path) -> NDArray[np.float16]:
+    """The first scenes' latents as the U-Net left them; none before stage `bends` has run."""
+    path = run / "latents-bent.npy"
+    return np.load(path, mmap_mode="r") if path.exists() else np.empty((0, CHANNELS, LATENT, LATENT), np.float16)
+
+
 def train_unet(run: Path, minutes: float) -> UNet2DConditionModel:
     """Train with v-prediction; writes `<run>/unet`."""
     torch.manual_seed(3)
@@ -80,8 +87,8 @@ def train_unet(run: Path, minutes: float) -> UNet2DConditionModel:
     twin = Twin(unet)
     tokenizer = cast("CLIPTokenizer", load_tokenizer(run / "tokenizer"))
     encoder = cast("CLIPTextModel", CLIPTextModel.from_pretrained(run / "text_encoder", dtype=torch.bfloat16)).eval()
-    latents, bends = np.load(run / "latents-train.npy", mmap_mode="r"), np.load(run / "latents-bent.npy", mmap_mode="r")
-    ids = identities(run, "train")
+    latents, bends = np.load(run / "latents-train.npy", mmap_mode="r"), _bends(run)
+    ids, metric = identities(run, "train"), pixel_metric(run)
     odds = shares(_encoded(run))
 
     def loss_of(step: int) -> Tensor:
@@ -98,7 +105,7 @@ def train_unet(run: Path, minutes: float) -> UNet2DConditionModel:
         bent = torch.from_numpy(np.stack([(bends if row < len(bends) else latents)[row] for row in indexes])).float()
         noisy = blur(clean, SHAPING, bent)
         found = twin.network(noisy.latents, noisy.times, encoder_hidden_states=states).sample
-        return noisy.loss(found, emphasis(ids[indexes]))
+        return noisy.loss(found, emphasis(ids[indexes]), metric)
 
     unet.load_state_dict(learn(twin, loss_of, Pace(minutes, 1e-3, warm=0.02, average=0.998), run, "unet"))
     if crew.rank() == 0:

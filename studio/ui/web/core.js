@@ -160,12 +160,14 @@ const studio = (() => {
     foreign = true;
     self.say("other tab");
   });
+  // Escape in a search field empties it, which is the browser's doing and all that was meant.
+  const clears = (field) => field.type === "search" && field.value !== "";
   document.addEventListener("keydown", (event) => {
     if (event.isComposing || event.repeat) return;
     if (event.key === "Enter" && !document.querySelector("dialog[open]") && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
       document.getElementById("generate")?.click();
-    } else if (event.key === "Escape" && !document.querySelector(":popover-open, dialog[open]")) {
+    } else if (event.key === "Escape" && !document.querySelector(":popover-open, dialog[open]") && !clears(event.target)) {
       self.say("stop");
     }
   });

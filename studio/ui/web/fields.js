@@ -12,7 +12,7 @@ studio.field = ({ element, props, server }) => {
         slide(value);
       };
       const slide = (value) => {
-        range.value = value ?? props.least;
+        range.value = typeof value === "number" ? value : props.least;
         range.style.setProperty("--part", `${(100 * (range.value - props.least)) / (props.most - props.least)}%`);
       };
       range.addEventListener("input", () => { show(Number(range.value)); changed(); });
@@ -51,7 +51,8 @@ studio.field = ({ element, props, server }) => {
     },
   };
 
-  const number = () => (Number.isNaN(input.valueAsNumber) ? null : input.valueAsNumber);
+  // What is no number reads as an empty field; a sign that the one validation refuses stands for it.
+  const number = () => (input.validity.badInput ? "?" : Number.isNaN(input.valueAsNumber) ? null : input.valueAsNumber);
   const grow = () => { input.style.height = "auto"; input.style.height = `${input.scrollHeight + 2}px`; };
   const tell = () => studio.know(props.field, kind.read());
   const changed = () => { studio.keepDraft(props.field, kind.read()); tell(); };
@@ -110,6 +111,8 @@ studio.actions = ({ element, trigger }) => {
   const hint = element.querySelector('[data-part="hint"]');
   let busy = false, collecting = false;
   const draw = () => {
+    // A button that is switched off loses the focus to nowhere.
+    if (!busy && document.activeElement === stop) generate.focus();
     stop.disabled = !busy;
     const words = collecting ? "waits for your picture" : busy ? "adds to your queue" : "";
     hint.textContent = words || "Ctrl ⏎";

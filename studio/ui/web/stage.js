@@ -230,7 +230,7 @@ studio.stage = ({ element, props, server, watch }) => {
       follow(props.value.job);
     }
   });
-  find("error-close").addEventListener("click", () => complain("", ""));
+  find("error-close").addEventListener("click", () => { complain("", ""); document.getElementById("generate")?.focus({ preventScroll: true }); });
   find("download").addEventListener("click", () => download().catch(failed));
   find("reuse").addEventListener("click", () => studio.say("set", { field: "seed", value: shown.work.pictures[shown.index ?? 0].seed }));
   const shownId = () => shown.work.pictures[shown.index ?? 0].id;

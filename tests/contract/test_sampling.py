@@ -1,0 +1,60 @@
+"""Schedulers where an optional library is missing, and distilled ones at any number of steps."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from studio.engine.sampling import make_scheduler, set_steps
+from studio.errors import InvalidRequest
+from studio.schedulers import TABLE, Row
+
+DISTILLED = [pytest.param(TABLE[name], id=name) for name in ("LCM", "TCD")]
+
+
+def test_without_torchsde_all_other_schedulers_are_there() -> None:
+    code = """
+import sys
+sys.modules["torchsde"] = None
+import importlib, pkgutil
+import torch
+import studio.engine
+from studio.schedulers import TABLE
+for module in pkgutil.iter_modules(studio.engine.__path__):
+    importlib.import_module(f"studio.engine.{module.name}")
+from studio.engine.sampling import make_scheduler, set_steps
+assert {row.name for row in TABLE.values() if row.unavailable()} == {row.name for row in TABLE.values() if "torchsde" in row.needs} != set()
+for row in TABLE.values():
+    if not row.unavailable():
+        assert len(set_steps(make_scheduler({}, row, seeds=[5]), row, steps=7, device=torch.device("cpu"))) == row.evaluations(7), row.name
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+
+
+def timesteps_of(row: Row, steps: int, **config: object) -> list[int]:
+    scheduler = make_scheduler(config, row, seeds=[5])
+    return [int(timestep) for timestep in set_steps(scheduler, row, steps=steps, device=torch.device("cpu"))]
+
+
+@pytest.mark.parametrize("row", DISTILLED)
+@pytest.mark.parametrize("own", [25, 50, 100, 0, 2000, None])
+def test_a_distilled_sampler_takes_any_number_of_steps(row: Row, own: int | None) -> None:
+    for steps in (1, 4, 25, 26, 30, 51, 100, 150):
+        timesteps = timesteps_of(row, steps, original_inference_steps=own)
+        assert len(timesteps) == steps == len(set(timesteps)) and 0 <= min(timesteps) <= max(timesteps) < 1000
+        assert timesteps == sorted(timesteps, reverse=True)
+
+
+@pytest.mark.parametrize("row", DISTILLED)
+def test_a_distilled_sampler_keeps_to_the_checkpoints_own_steps(row: Row) -> None:
+    # As many as there are: each of them once.
+    assert timesteps_of(row, 25, original_inference_steps=25) == [*range(999, 0, -40)]
+    assert timesteps_of(row, 100, original_inference_steps=100) == [*range(999, 0, -10)]
+
+
+@pytest.mark.parametrize("row", DISTILLED)
+def test_more_steps_than_the_model_knows_are_one_sentence(row: Row) -> None:
+    with pytest.raises(InvalidRequest, match=f"steps: {row.name} takes at most 100 with this model; ask for fewer"):
+        timesteps_of(row, 120, num_train_timesteps=100)
