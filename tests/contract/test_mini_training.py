@@ -17,8 +17,9 @@ from assets.mini.train.bends import GUIDANCE, complete
 from assets.mini.train.loop import Pace, learn
 from assets.mini.train.metric import pixel_metric
 from assets.mini.train.noise import BENDABLE, SHAPING, THINGS, blur, emphasis, noise_levels
+from assets.mini.train.unet import BATCH, PARTS, Source
 from assets.mini.world.render import render
-from assets.mini.world.scene import sample_scene
+from assets.mini.world.scene import sample_large, sample_scene
 
 ROWS = torch.arange(128.0).view(8, 16) / 128
 
@@ -117,6 +118,36 @@ def test_bends_are_what_the_network_makes_of_half_hidden_latents_with_guidance()
     means = bent.mean((1, 2, 3))
     assert GUIDANCE[0] <= means.min() and means.max() <= GUIDANCE[1] and means.std() > 0.1
     assert bent.std((1, 2, 3)).max() < 0.1
+
+
+def test_a_batch_is_of_all_parts_and_two_workers_share_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each scene's latents are its number; those of the part `large` follow, and what is bent is one more."""
+    counts, shown = {"train": 40, "large": 20}, 10
+    for part, first in (("train", 0), ("large", 100)):
+        numbers = np.arange(first, first + counts[part], dtype=np.float16)[:, None, None, None]
+        latents = np.broadcast_to(numbers, (counts[part], 32, 16, 16))
+        np.save(tmp_path / f"latents-{part}.npy", latents)
+        np.save(tmp_path / f"bent-{part}.npy", latents[:shown] + 1)
+        np.save(tmp_path / f"{part}-ids.npy", np.zeros((counts[part], 256, 256), np.uint8))
+        (tmp_path / f"latents-{part}.done").write_text(str(counts[part]), encoding="utf-8")
+    source = Source(tmp_path)
+    examples = [source.batch(step) for step in range(20)]
+    numbers, bent = (torch.cat([getattr(each, name)[:, 0, 0, 0] for each in examples]) for name in ("clean", "bent"))
+    assert abs((numbers >= 100).float().mean().item() - PARTS["large"]) < 0.05
+    assert torch.equal(bent - numbers, (numbers % 100 < shown).float())
+    assert all(len(each.texts) == len(each.clean) == len(each.ids) == BATCH for each in examples)
+    halves = list[Tensor]()
+    for rank in range(2):
+        monkeypatch.setattr(crew, "rank", lambda rank=rank: rank)
+        monkeypatch.setattr(crew, "size", lambda: 2)
+        halves.append(source.batch(0).clean[:, 0, 0, 0])
+    assert torch.equal(torch.cat(halves).sort().values, examples[0].clean[:, 0, 0, 0].sort().values)
+
+
+def test_large_scenes_hold_one_large_thing_and_every_other_is_a_sphere() -> None:
+    things = [scene.things for scene in map(sample_large, range(200))]
+    assert all(len(each) == 1 and each[0].size == "large" for each in things)
+    assert 90 <= sum(each[0].shape == "sphere" for each in things) <= 140
 
 
 def test_errors_that_pixels_show_count_more(tmp_path: Path) -> None:

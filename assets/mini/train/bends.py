@@ -8,28 +8,25 @@ Learning and Structured Prediction to No-Regret Online Learning", 2011).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import CLIPTextModel, CLIPTokenizer
 
-from ..export import BASE
-from ..models import CHANNELS, LATENT, new_unet
-from ..tokens import load_tokenizer
+from ..models import CHANNELS, LATENT
 from . import crew
-from .inherit import inherit
+from .control import trained_unet
 from .noise import noise_levels
-from .text import token_ids
+from .text import load_reader
 from .twin import Twin
 from .unet import texts_for
 
-# So many of the first training scenes are bent, half of all: the others are seen straight at every noise level.
-BENT = 11_000
+# So many of each part's first scenes are bent; the others are seen straight at every noise level.
+BENT = {"train": 8_000, "large": 1_500}
 CHUNK = 50
-# Few steps, but from the middle: about as fine as a run of twenty.
-STEPS = 8
+# Few steps, but from the middle: about as fine as a run of ten.
+STEPS = 6
 # From where on: below, renderings come back as they were; above, things would come back elsewhere, and the answer would be a blur.
 HIDDEN = (500, 780)
 GUIDANCE = (2.0, 5.0)
@@ -57,33 +54,27 @@ def complete(network: Any, clean: Tensor, states: Tensor, empty: Tensor) -> Tens
 
 
 def bend_latents(run: Path) -> None:
-    """Write `<run>/latents-bent.npy`, float16 (BENT, 32, 16, 16), anew: the U-Net as it is so far completes the first training scenes."""
-    path = run / "latents-bent.npy"
-    fresh = path.with_suffix(".new")
-    if crew.rank() == 0:
-        np.lib.format.open_memmap(fresh, mode="w+", dtype=np.float16, shape=(BENT, CHANNELS, LATENT, LATENT)).flush()
-    crew.firsts(0.0)
-    tokenizer = cast("CLIPTokenizer", load_tokenizer(run / "tokenizer"))
-    encoder = cast("CLIPTextModel", CLIPTextModel.from_pretrained(run / "text_encoder", dtype=torch.bfloat16)).eval()
-    network, latents, bent = _network(run), np.load(run / "latents-train.npy", mmap_mode="r"), np.load(fresh, mmap_mode="r+")
-    for start in crew.own(np.arange(0, BENT, CHUNK)):
-        torch.manual_seed(13_000_000 + start)
-        rows = np.arange(start, start + CHUNK)
-        texts = texts_for("train", rows, np.random.default_rng(13_000_000 + start))
-        with torch.no_grad():
-            states, empty = (encoder(token_ids(tokenizer, each)).last_hidden_state for each in (texts, [""] * CHUNK))
-        bent[rows] = complete(network, torch.from_numpy(latents[rows]).float(), states, empty).numpy()
-    bent.flush()
-    crew.firsts(0.0)
-    if crew.rank() == 0:
-        fresh.replace(path)
+    """Write `<run>/bent-<part>.npy`, float16 (N, 32, 16, 16), anew: the U-Net as it is so far completes the first scenes of each part."""
+    network, read = _network(run), load_reader(run)
+    for part, count in BENT.items():
+        path, latents = run / f"bent-{part}.npy", np.load(run / f"latents-{part}.npy", mmap_mode="r")
+        fresh = path.with_suffix(".new")
+        if crew.rank() == 0:
+            np.lib.format.open_memmap(fresh, mode="w+", dtype=np.float16, shape=(count, CHANNELS, LATENT, LATENT)).flush()
+        crew.firsts(0.0)
+        bent = np.load(fresh, mmap_mode="r+")
+        for start in crew.own(np.arange(0, count, CHUNK)):
+            torch.manual_seed(13_000_000 + start)
+            rows = np.arange(start, start + CHUNK)
+            texts = texts_for(part, rows, np.random.default_rng(13_000_000 + start))
+            bent[rows] = complete(network, torch.from_numpy(latents[rows]).float(), read(texts), read([""] * CHUNK)).numpy()
+        bent.flush()
+        crew.firsts(0.0)
+        if crew.rank() == 0:
+            fresh.replace(path)
 
 
 def _network(run: Path) -> Any:
-    unet, average = new_unet(), run / "unet-average.pt"
-    inherit(unet, BASE / "unet")
-    if average.exists():
-        unet.load_state_dict(torch.load(average, weights_only=True))
-    twin = Twin(unet.eval().requires_grad_(False))
+    twin = Twin(trained_unet(run).eval().requires_grad_(False))
     twin.refresh()
     return twin.network

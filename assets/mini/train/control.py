@@ -19,11 +19,9 @@ from diffusers.models.controlnets.controlnet import ControlNetModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import CLIPTextModel, CLIPTokenizer
 
 from ..export import BASE, CONTROLNETS, OBEDIENCE, scale_exits
 from ..models import PIXELS, new_controlnet, new_unet
-from ..tokens import load_tokenizer
 from ..world.captions import Writer
 from ..world.maps import Map, canny, draw_pose, hide, joints, nearness, sketch, survey, vary_depth
 from ..world.scene import Scene
@@ -32,7 +30,7 @@ from .inherit import inherit
 from .loop import Pace, learn
 from .noise import blur
 from .scenes import identities, pictures, render_all, scene_of
-from .text import token_ids
+from .text import load_reader
 from .twin import Twin
 from .unet import EMPTY, FULL, encode_latents, shares
 
@@ -124,18 +122,6 @@ def trained_unet(run: Path) -> UNet2DConditionModel:
     unet = new_unet()
     unet.load_state_dict(torch.load(path, weights_only=True))
     return unet
-
-
-def load_reader(run: Path) -> Callable[[list[str]], Tensor]:
-    """A function from N texts to the frozen text encoder's states, bfloat16 (N, 77, 128)."""
-    tokenizer = cast("CLIPTokenizer", load_tokenizer(run / "tokenizer"))
-    encoder = cast("CLIPTextModel", CLIPTextModel.from_pretrained(run / "text_encoder", dtype=torch.bfloat16)).eval()
-
-    def read(texts: list[str]) -> Tensor:
-        with torch.no_grad():
-            return encoder(token_ids(tokenizer, texts)).last_hidden_state
-
-    return read
 
 
 def train_control(run: Path, kind: str, minutes: float) -> ControlNetModel:

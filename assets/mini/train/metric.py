@@ -1,4 +1,4 @@
-"""How much of an error in latents one would see: some directions of the 32 channels move pixels tens of times as much as others.
+"""How much of an error in latents one would see: some directions of the 32 channels move pixels hundreds of times as much as others.
 
 What is best to answer stays the same under any metric; what a small network gets right first does not.
 """

@@ -13,16 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..world.render import SIZE, render
-from ..world.scene import Scene, sample_posed, sample_scene
+from ..world.scene import Scene, sample_large, sample_posed, sample_scene
 
-FIRST_SEED = {"train": 0, "held": 10_000_000, "measure": 20_000_000, "posed": 30_000_000}
-COUNTS = {"held": 1_200, "train": 22_000, "posed": 3_000}
+FIRST_SEED = {"train": 0, "held": 10_000_000, "measure": 20_000_000, "posed": 30_000_000, "large": 50_000_000}
+COUNTS = {"held": 1_200, "train": 22_000, "posed": 3_000, "large": 3_000}
 CHUNK = 200
 
 
 def scene_of(part: str, index: int) -> Scene:
-    """The scene behind a row of a part's files; `posed` holds figures with limbs anywhere."""
-    return (sample_posed if part == "posed" else sample_scene)(FIRST_SEED[part] + index)
+    """The scene behind a row of a part's files; `posed` holds figures with limbs anywhere, `large` single large things."""
+    return {"posed": sample_posed, "large": sample_large}.get(part, sample_scene)(FIRST_SEED[part] + index)
 
 
 def pictures(run: Path, part: str) -> NDArray[np.uint8]:

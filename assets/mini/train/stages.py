@@ -41,6 +41,7 @@ def prepare(stage: str, run: Path) -> None:
             bend_latents(run)
         case _:
             encode_latents(run)
+            encode_latents(run, part="large")
 
 
 def train_judges(name: str, run: Path, minutes: float) -> None:

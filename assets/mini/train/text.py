@@ -5,6 +5,7 @@ A few learned queries read all 77 states (as the U-Net's cross-attention will) a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -56,6 +57,18 @@ def token_ids(tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
     """Token ids, int64 (N, 77)."""
     found = cast("Any", tokenizer)(texts, padding="max_length", max_length=TOKENS, truncation=True, return_tensors="pt")
     return cast("Tensor", found.input_ids)
+
+
+def load_reader(run: Path) -> Callable[[list[str]], Tensor]:
+    """A function from N texts to the frozen text encoder's states, bfloat16 (N, 77, 128)."""
+    tokenizer = cast("CLIPTokenizer", load_tokenizer(run / "tokenizer"))
+    encoder = cast("CLIPTextModel", CLIPTextModel.from_pretrained(run / "text_encoder", dtype=torch.bfloat16)).eval()
+
+    def read(texts: list[str]) -> Tensor:
+        with torch.no_grad():
+            return encoder(token_ids(tokenizer, texts)).last_hidden_state
+
+    return read
 
 
 def caption_batch(seed: int, count: int = BATCH) -> list[Caption]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import CLIPTextModel, CLIPTokenizer
 
 from ..export import BASE
 from ..models import CHANNELS, LATENT, new_unet
-from ..tokens import load_tokenizer
 from ..world.captions import Writer
 from ..world.scene import FIGURE, Scene
 from . import crew
@@ -24,15 +22,15 @@ from .loop import Pace, learn
 from .metric import pixel_metric
 from .noise import SHAPING, blur, emphasis
 from .scenes import COUNTS, identities, pictures, scene_of
-from .text import token_ids
+from .text import load_reader
 from .twin import Twin
 
 BATCH = 64
 EMPTY = 0.1
 CHUNK = 100
 FULL = 0.75
-# The latents may still be encoded while the U-Net learns.
-LOOK_EVERY = 200
+# How often the scenes of each part are drawn. Among random scenes one in fifty is a single large sphere, the first that one sees bent.
+PARTS = {"train": 0.7, "large": 0.3}
 # Single objects are right long before pairs and figures, and `left of` and `right of` before the other relations.
 MIX = {"single": 0.25, "sides": 0.15, "pair": 0.4, "figure": 0.2}
 
@@ -51,9 +49,9 @@ def encode_latents(run: Path, limit: int = 22_000, part: str = "train") -> None:
 
 
 def texts_for(part: str, indexes: NDArray[np.int64], rng: np.random.Generator) -> list[str]:
-    """A fresh caption for each scene, one in ten empty."""
-    writer = Writer(rng)
-    return ["" if rng.random() < EMPTY else writer.caption(scene_of(part, int(index)), FULL).text for index in indexes]
+    """A fresh caption for each scene, one in ten empty. Those of large things say all, so that things without a size stay of medium one."""
+    writer, full = Writer(rng), 1.0 if part == "large" else FULL
+    return ["" if rng.random() < EMPTY else writer.caption(scene_of(part, int(index)), full).text for index in indexes]
 
 
 def shares(count: int) -> NDArray[np.float64]:
@@ -69,14 +67,58 @@ def _kind(scene: Scene) -> str:
     return "figure" if scene.things[0].shape == FIGURE else "single"
 
 
-def _encoded(run: Path) -> int:
-    return int(crew.firsts(int((run / "latents-train.done").read_text())))
+@dataclass(frozen=True)
+class Examples:
+    """A batch: `clean` latents and what is shown `bent`, float32 (N, 32, 16, 16), `texts`, and `ids` (N, 256, 256)."""
+
+    clean: Tensor
+    bent: Tensor
+    texts: list[str]
+    ids: NDArray[np.uint8]
 
 
-def _bends(run: Path) -> NDArray[np.float16]:
-    """The first scenes' latents as the U-Net left them; none before stage `bends` has run."""
-    path = run / "latents-bent.npy"
-    return np.load(path, mmap_mode="r") if path.exists() else np.empty((0, CHANNELS, LATENT, LATENT), np.float16)
+class Part:
+    """One part of the scenes: as many as are encoded, each with its odds of being drawn."""
+
+    def __init__(self, run: Path, name: str, share: float) -> None:
+        self.name, count = name, encoded(run, name)
+        self.odds = share * (shares(count) if name == "train" else np.full(count, 1 / count))
+        self._latents, self._ids = np.load(run / f"latents-{name}.npy", mmap_mode="r"), identities(run, name)
+        bent = run / f"bent-{name}.npy"
+        # None before stage `bends` has run.
+        self._bent = np.load(bent, mmap_mode="r") if bent.exists() else self._latents[:0]
+
+    def rows(self, indexes: NDArray[np.int64], rng: np.random.Generator) -> Examples:
+        """The scenes of these numbers, with captions."""
+        bent = np.stack([(self._bent if row < len(self._bent) else self._latents)[row] for row in indexes])
+        clean = torch.from_numpy(self._latents[indexes]).float()
+        return Examples(clean, torch.from_numpy(bent).float(), texts_for(self.name, indexes, rng), self._ids[indexes])
+
+
+class Source:
+    """Draws batches from all parts, as PARTS says."""
+
+    def __init__(self, run: Path) -> None:
+        self._parts = [Part(run, name, share) for name, share in PARTS.items()]
+        self._odds = np.concatenate([part.odds for part in self._parts])
+
+    def batch(self, step: int) -> Examples:
+        """This worker's share of a step's batch."""
+        drawn = np.random.default_rng(5_000_000 + step).choice(len(self._odds), BATCH, p=self._odds)
+        wording = np.random.default_rng((5_000_000 + step, crew.rank()))
+        left, found = crew.own(np.sort(drawn)), list[Examples]()
+        for part in self._parts:
+            rows = left[left < len(part.odds)]
+            found += [part.rows(rows, wording)] if len(rows) else []
+            left = left[len(rows) :] - len(part.odds)
+        clean, bent = (torch.cat([getattr(each, name) for each in found]) for name in ("clean", "bent"))
+        texts = [text for each in found for text in each.texts]
+        return Examples(clean, bent, texts, np.concatenate([each.ids for each in found]))
+
+
+def encoded(run: Path, part: str) -> int:
+    """How many leading scenes of a part have latents."""
+    return int((run / f"latents-{part}.done").read_text())
 
 
 def train_unet(run: Path, minutes: float) -> UNet2DConditionModel:
@@ -85,27 +127,14 @@ def train_unet(run: Path, minutes: float) -> UNet2DConditionModel:
     unet = new_unet()
     inherit(unet, BASE / "unet")
     twin = Twin(unet)
-    tokenizer = cast("CLIPTokenizer", load_tokenizer(run / "tokenizer"))
-    encoder = cast("CLIPTextModel", CLIPTextModel.from_pretrained(run / "text_encoder", dtype=torch.bfloat16)).eval()
-    latents, bends = np.load(run / "latents-train.npy", mmap_mode="r"), _bends(run)
-    ids, metric = identities(run, "train"), pixel_metric(run)
-    odds = shares(_encoded(run))
+    source, read, metric = Source(run), load_reader(run), pixel_metric(run)
 
     def loss_of(step: int) -> Tensor:
-        nonlocal odds
-        if step % LOOK_EVERY == 0 and _encoded(run) > len(odds):
-            odds = shares(_encoded(run))
-        rng = np.random.default_rng(5_000_000 + step)
-        wording = np.random.default_rng((5_000_000 + step, crew.rank()))
         torch.manual_seed(step * crew.size() + crew.rank())
-        indexes = crew.own(np.sort(rng.choice(len(odds), BATCH, p=odds)))
-        clean = torch.from_numpy(latents[indexes]).float()
-        with torch.no_grad():
-            states = encoder(token_ids(tokenizer, texts_for("train", indexes, wording))).last_hidden_state
-        bent = torch.from_numpy(np.stack([(bends if row < len(bends) else latents)[row] for row in indexes])).float()
-        noisy = blur(clean, SHAPING, bent)
-        found = twin.network(noisy.latents, noisy.times, encoder_hidden_states=states).sample
-        return noisy.loss(found, emphasis(ids[indexes]), metric)
+        shown = source.batch(step)
+        noisy = blur(shown.clean, SHAPING, shown.bent)
+        found = twin.network(noisy.latents, noisy.times, encoder_hidden_states=read(shown.texts)).sample
+        return noisy.loss(found, emphasis(shown.ids), metric)
 
     unet.load_state_dict(learn(twin, loss_of, Pace(minutes, 1e-3, warm=0.02, average=0.998), run, "unet"))
     if crew.rank() == 0:

@@ -81,6 +81,19 @@ def sample_posed(seed: int) -> Scene:
     return replace(scene, things=(replace(scene.things[0], pose=FREE),))
 
 
+def sample_large(seed: int) -> Scene:
+    """One large thing, every other a sphere."""
+    scene = sample_scene(seed, "single")
+    rng = np.random.default_rng((seed, 1))
+    thing = replace(
+        scene.things[0],
+        shape="sphere" if rng.random() < 0.5 else scene.things[0].shape,
+        size="large",
+        radius=SINGLE_RADIUS["large"] * float(rng.uniform(0.94, 1.06)),
+    )
+    return replace(scene, things=(thing,))
+
+
 def _single(rng: np.random.Generator) -> Thing:
     size = str(rng.choice(SIZES, p=SIZE_ODDS))
     return Thing(
