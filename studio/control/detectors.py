@@ -17,6 +17,7 @@ from studio.control.plain import Pixels, Values
 from studio.errors import StudioError, Unreachable
 from studio.hub import fetch_files
 from studio.ports import Progress
+from studio.reading import READING
 from studio.weights import Row
 
 Detector = Callable[[Pixels, Values], Pixels]
@@ -102,7 +103,8 @@ class Shelf:
     def _load(self, row: Row) -> Detector:
         folders = [self._place(source.repo) for source in row.sources]
         try:
-            return self._loaders[row.name](folders)
+            with READING:
+                return self._loaders[row.name](folders)
         except (StudioError, MemoryError):
             raise
         except Exception as error:

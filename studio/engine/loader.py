@@ -1,6 +1,5 @@
 """Reads a checked model folder into modules: safetensors only, nothing from the internet, no code from the folder."""
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,12 +21,11 @@ from studio.engine.text import TextEncoder
 from studio.errors import BrokenModel
 from studio.inventory import ModelCard
 from studio.ports import Progress
+from studio.reading import READING
 from studio.schedulers import TABLE
 from studio.settings import PrecisionName, PreviewName
 
 PREVIEW_DECODER = "preview_decoder"
-# The libraries patch torch.nn.Module while they read, so two studios in one process must not read at once.
-_READING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -161,7 +159,7 @@ def read_module(name: str, folder: Path, kind: Any, *, variant: str) -> Any:
         module, info = kind.from_pretrained(folder, variant=variant or None, dtype="auto", **options)
         return module, info
 
-    with _READING:
+    with READING:
         module, info = _attempt(name, f"{folder.name}/config.json", load)
     missing = sorted(info["missing_keys"])
     if missing:

@@ -18,7 +18,7 @@ from tests.conftest import SYSTEM_BROWSERS
 from tests.served import served
 
 DESKTOP, PHONE = (1440, 900), (390, 844)
-SEED = "7"
+SEED = "0"
 
 
 def take(browser: Browser, address: str, folder: Path) -> None:
@@ -27,7 +27,7 @@ def take(browser: Browser, address: str, folder: Path) -> None:
     page.fill("#batch_size", "4")
     generate(page)
     page.fill("#batch_size", "1")
-    page.get_by_role("button", name="Show picture with seed 8").click()
+    page.get_by_role("button", name="Show picture with seed 1").click()
     page.wait_for_selector("[data-part=final] img:only-child")
     shoot(page, folder / "desktop-dark.png")
     page.get_by_role("button", name="Switch to light").click()
@@ -35,7 +35,7 @@ def take(browser: Browser, address: str, folder: Path) -> None:
     page.get_by_role("button", name="Switch to dark").click()
     page.get_by_role("button", name="torus at sunset").click()
     # So many that the run is not over before it is looked at.
-    page.fill("#steps", "60")
+    page.fill("#steps", "150")
     page.click("#generate")
     page.wait_for_selector('[data-phase="running"] [data-part=preview]:not([hidden])')
     page.wait_for_function("parseInt(document.querySelector('[data-part=badge]').textContent.split('step ')[1]) >= 9")

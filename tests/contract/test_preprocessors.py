@@ -21,6 +21,7 @@ from studio.errors import MissingWeights, Stopped, StudioError
 from studio.fit import place
 from studio.pose import MAX_PEOPLE
 from studio.pose.drawing import draw
+from studio.reading import READING
 from studio.request import ControlUse
 from tests.contract import checkpoints
 from tests.drawn import scene
@@ -115,6 +116,19 @@ def test_who_was_offline_may_try_again(hub: LoopbackHub, tmp_path: Path, monkeyp
 def test_offline_mode_is_respected(tmp_path: Path, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert {offer.state for offer in ControlAnnotator(tmp_path, endpoint=hub.address).offers("depth")} == {"ready", "offline"}
+
+
+def test_a_detector_waits_for_the_model_that_is_being_read(hub: LoopbackHub, annotator: ControlAnnotator) -> None:
+    """The libraries patch torch's modules while they read, so a detector made meanwhile would have no weights."""
+    row = big(hub)
+    made: list[Image.Image] = []
+    asking = threading.Thread(target=lambda: made.append(annotator.annotate(scene(), use_of(row), SIZE, lambda *_: None)))
+    with READING:
+        asking.start()
+        asking.join(3)
+        assert asking.is_alive() and not made
+    asking.join()
+    assert made
 
 
 def big(hub: LoopbackHub) -> weights.Row:

@@ -6,6 +6,7 @@ Drawn by the studio itself: diffusers 0.42 with transformers 5 passes over the t
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from studio.service import Studio
 
 from ..export import LORAS
 from ..judge.network import Judge
-from ..judge.style import WEIGHTS, load_style_reader, styles_of
+from ..judge.style import WEIGHTS, StyleReader, load_style_reader, styles_of
 from ..judge.verdict import load_judge, look
 from ..world.render import render
 from ..world.styles import STYLES, Style
@@ -49,9 +50,17 @@ def draw_styled(studio: Studio, style: Style, wanted: list[Ask], weight: float, 
     return np.stack([np.asarray(studio.submit(request).result().images[0]) for request in requests])
 
 
-def style_row(studio: Studio, style: Style, count: int, settings: Settings) -> Row:
+@dataclass(frozen=True)
+class Readers:
+    """What looks at the pictures: the judge for things, the other for styles."""
+
+    judge: Judge
+    styles: StyleReader
+
+
+def style_row(studio: Studio, style: Style, readers: Readers, count: int, settings: Settings) -> Row:
     """One LoRA at weights 1 and 0."""
-    wanted, judge, reader = asks("single", count), load_judge(), load_style_reader()
+    wanted, judge, reader = asks("single", count), readers.judge, readers.styles
     made = [draw_styled(studio, style, wanted, weight, settings) for weight in (1.0, 0.0)]
     drawn = [render(ask.scene) for ask in wanted]
     restyled = np.stack([style.restyle(rendering.picture, rendering.ids) for rendering in drawn])
@@ -69,7 +78,9 @@ def lora_rows(count: int, settings: Settings) -> list[Row]:
     there = [style.name for style in STYLES.values() if WEIGHTS.exists() and (LORAS / f"{style.name}.safetensors").exists()]
     rows = {style.name: missing(_measure(style), BOUND) for style in STYLES.values()}
     if there:
+        # Before the studio begins to read its model: modules that are made meanwhile come out without weights.
+        readers = Readers(load_judge(), load_style_reader())
         precision = str(settings.dtype).removeprefix("torch.")
         with tempfile.TemporaryDirectory() as folder, open_studio(data_dir=folder, precision=precision) as studio:
-            rows |= {name: style_row(studio, STYLES[name], count, settings) for name in there}
+            rows |= {name: style_row(studio, STYLES[name], readers, count, settings) for name in there}
     return list(rows.values())
