@@ -1,5 +1,6 @@
 """Mini's training: workers that share a step take the same one, and things count more than the ground around them."""
 
+import time
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -36,6 +37,20 @@ def trained(run: Path, seconds: float) -> None:
     module = nn.Linear(16, 16)
     learn(module, partial(losses, module), Pace(seconds / 60, 1e-2), run, "layer")
     torch.save(module.state_dict(), run / f"worker-{crew.rank()}.pt")
+
+
+def marks(run: Path) -> None:
+    """The second worker comes late to the meeting; who leaves it finds its mark."""
+    if crew.rank() == 1:
+        time.sleep(1)
+    (run / f"came-{crew.rank()}").touch()
+    crew.meet()
+    (run / f"found-{crew.rank()}").write_text(str(len(list(run.glob("came-*")))), encoding="utf-8")
+
+
+def test_workers_meet(tmp_path: Path) -> None:
+    crew.work(partial(marks, tmp_path), workers=2, threads=1)
+    assert [(tmp_path / f"found-{rank}").read_text(encoding="utf-8") for rank in range(2)] == ["2", "2"]
 
 
 def gradients(run: Path) -> None:
@@ -144,7 +159,7 @@ def test_a_batch_is_of_all_parts_and_two_workers_share_it(tmp_path: Path, monkey
     assert torch.equal(torch.cat(halves).sort().values, examples[0].clean[:, 0, 0, 0].sort().values)
 
 
-def test_large_scenes_hold_one_large_thing_and_every_other_is_a_sphere() -> None:
+def test_large_scenes_hold_one_large_thing_and_most_are_spheres() -> None:
     things = [scene.things for scene in map(sample_large, range(200))]
     assert all(len(each) == 1 and each[0].size == "large" for each in things)
     assert 90 <= sum(each[0].shape == "sphere" for each in things) <= 140

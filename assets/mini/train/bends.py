@@ -61,7 +61,7 @@ def bend_latents(run: Path) -> None:
         fresh = path.with_suffix(".new")
         if crew.rank() == 0:
             np.lib.format.open_memmap(fresh, mode="w+", dtype=np.float16, shape=(count, CHANNELS, LATENT, LATENT)).flush()
-        crew.firsts(0.0)
+        crew.meet()
         bent = np.load(fresh, mmap_mode="r+")
         for start in crew.own(np.arange(0, count, CHUNK)):
             torch.manual_seed(13_000_000 + start)
@@ -69,7 +69,7 @@ def bend_latents(run: Path) -> None:
             texts = texts_for(part, rows, np.random.default_rng(13_000_000 + start))
             bent[rows] = complete(network, torch.from_numpy(latents[rows]).float(), read(texts), read([""] * CHUNK)).numpy()
         bent.flush()
-        crew.firsts(0.0)
+        crew.meet()
         if crew.rank() == 0:
             fresh.replace(path)
 

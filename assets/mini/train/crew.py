@@ -75,6 +75,12 @@ def firsts(value: float) -> float:
     return told.item()
 
 
+def meet() -> None:
+    """Wait until every worker is here."""
+    if size() > 1:
+        dist.barrier()
+
+
 def own(indexes: NDArray[np.int64]) -> NDArray[np.int64]:
     """This worker's share of a batch's rows: each `size()`-th one."""
     return indexes[rank() :: size()]

@@ -82,7 +82,7 @@ def sample_posed(seed: int) -> Scene:
 
 
 def sample_large(seed: int) -> Scene:
-    """One large thing, every other a sphere."""
+    """One large thing; six of ten are spheres."""
     scene = sample_scene(seed, "single")
     rng = np.random.default_rng((seed, 1))
     thing = replace(
