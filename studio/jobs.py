@@ -245,6 +245,8 @@ class JobQueue:
             if lane is None or job not in lane:
                 return False
             lane.remove(job)
+            # It is remembered for a while, but will not run.
+            job.pictures.clear()
             if not lane:
                 del self._lanes[job.lane]
             self._tell_places()

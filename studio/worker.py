@@ -76,6 +76,8 @@ class Worker:
             except Exception as error:  # noqa: BLE001  (whatever it is, the job ends with a sentence and the next one is served)
                 event = failure(job.id, error)
             job.emit(self._keeping.ended(job, event))
+            # The last jobs are remembered, and a photo in memory takes a hundred times its file.
+            job.pictures.clear()
 
     def _next(self) -> Job | None:
         """Wait for a job; the engine rests when none comes for a while. None once the queue is closed."""

@@ -2,20 +2,19 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from studio.access import keys
 from studio.access.book import Book
 from studio.access.records import Guest, Invitation, Session, Token
-from studio.access.rules import HOUR, Quota, check_quota, clean_name, cost, good_hours
-from studio.errors import NotAllowed, NotSignedIn, QueueFull
+from studio.access.rules import HOUR, MOST_USES, OWNER_STAYS, Quota, check_quota, clean_name, cost, good_hours
+from studio.errors import NotAllowed, NotSignedIn, QueueFull, StudioError
 from studio.people import OWNER, Person, Role
 from studio.plan import Plan
 
-MOST_USES = 100
-OWNER_STAYS = 30 * 24 * HOUR
-# How often "last seen" is written; it is for eyes only.
+# How often "last seen" is written; it is for eyes only, so that a full disk shuts nobody out.
 NOTICE_AFTER = 60.0
 Left = Callable[[str | None], None]
 """Hears who was shown out, by id; None means every guest and token."""
@@ -102,8 +101,7 @@ class Access:
         found = self._book.find(Token, keys.digest(token)) if len(token) <= keys.LONGEST else None
         if found is None or not found.is_good(self._now()):
             return None
-        if found.seen is None or self._now() - found.seen > NOTICE_AFTER:
-            self._book.put(replace(found, seen=self._now()))
+        self._notice(found)
         return OWNER if found.role == "owner" else Person(found.id, found.role, found.name)
 
     def leave(self, cookie: str) -> None:
@@ -226,8 +224,7 @@ class Access:
 
     def quota(self, person: Person) -> Quota | None:
         """Return a person's quota; the owner has none."""
-        found = self._book.get(Token, person.id) or self._book.get(Guest, person.id)
-        return found.quota if found else None
+        return found.quota if (found := self._book.get(Token, person.id) or self._book.get(Guest, person.id)) else None
 
     def invitations(self) -> list[Invitation]:
         """Return the invitations that still let somebody in."""
@@ -264,9 +261,13 @@ class Access:
         guest = self._book.get(Guest, identity)
         if guest is None or guest.cut or guest.until <= self._now():
             return None
-        if self._now() - guest.seen > NOTICE_AFTER:
-            self._book.put(replace(guest, seen=self._now()))
+        self._notice(guest)
         return Person(guest.id, guest.role, guest.name)
+
+    def _notice(self, record: Guest | Token) -> None:
+        if record.seen is None or self._now() - record.seen > NOTICE_AFTER:
+            with suppress(StudioError):
+                self._book.put(replace(record, seen=self._now()))
 
     def _known(self, identity: str) -> Person | None:
         guest = self._book.get(Guest, identity)

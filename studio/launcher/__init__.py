@@ -8,7 +8,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-from studio.launcher.environment import SetupError, check_space, is_made, make_environment, mark_made, size_of, venv_python, works
+from studio.launcher.environment import (
+    SetupError,
+    check_space,
+    check_sqlite,
+    is_made,
+    make_environment,
+    mark_made,
+    size_of,
+    venv_python,
+    works,
+)
 from studio.launcher.packages import install, installed_versions, log_file, missing, opencv_problem
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,6 +100,7 @@ def prepare(root: Path, *, here: bool) -> Path:
     folder = root / ".venv"
     if is_ready(root, here=here):
         return Path(sys.executable) if here else venv_python(folder)
+    check_sqlite()
     # Before the environment is made, which a full disk would end with a sentence about Python.
     check_space(Path(sys.prefix) if here else root, needed=space_needed(None if here else folder))
     python = Path(sys.executable) if here else make_environment(folder)

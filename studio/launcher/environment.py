@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -97,6 +98,18 @@ def has_pip(python: Path) -> bool:
 def size_of(folder: Path) -> int:
     """Return how many bytes a folder holds."""
     return sum(Path(place, name).lstat().st_size for place, _, names in os.walk(folder) for name in names)
+
+
+def check_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None:
+    """Check this Python's SQLite, in which the history is kept: before 3.34 it cannot search for parts of words.
+
+    Raises:
+        SetupError: it is too old.
+    """
+    if version < (3, 34):
+        raise SetupError(
+            f"This Python's SQLite {'.'.join(map(str, version))} is too old: the studio needs 3.34 or newer; start it with another Python."
+        )
 
 
 def check_space(folder: Path, *, needed: int, free: int | None = None) -> None:

@@ -30,7 +30,9 @@ class DiskBacklog:
         self._held: IO[bytes] | None = None
 
     def take_over(self) -> list[Asked]:
-        """Take the folder and return what the last studio left in it, oldest first; nothing when another studio has it.
+        """Take the folder and return what the last studio left in it: what was running, then the others, oldest first.
+
+        Nothing when another studio has it.
 
         Until this is called nothing is noted: a studio that nobody looks at has no queue worth a restart.
         """
@@ -42,7 +44,8 @@ class DiskBacklog:
         if self._held is None:
             return []
         atomic.sweep(self._folder)
-        return [asked for path in sorted(self._folder.glob("*.json")) if (asked := _read(path))]
+        left = [asked for path in sorted(self._folder.glob("*.json")) if (asked := _read(path))]
+        return sorted(left, key=lambda asked: -asked.starts)
 
     def note(self, asked: Asked) -> None:
         """Note a job.
@@ -64,7 +67,9 @@ class DiskBacklog:
             found = _NAME.fullmatch(path.name)
             assert found is not None
             now = max(0, min(9, int(found[3]) + starts))
-            path.rename(path.with_name(f"{found[1]}-{key}.{now}.json"))
+            # What was running when the studio ended comes first when it begins again, as what it was killed with does.
+            when = found[1] if starts > 0 else "0" * len(found[1])
+            path.rename(path.with_name(f"{when}-{key}.{now}.json"))
 
         self._quietly(key, rename)
 

@@ -32,6 +32,7 @@ log = logging.getLogger("studio")
 
 ARRIVAL_SECONDS = 5.0
 THUMBNAIL_SIDE = 256
+END_OF_JPEG = b"\xff\xd9"
 TRASH_DAYS = 30
 _DAY = 86_400_000_000
 _PURGE_EVERY = _DAY // 24
@@ -64,6 +65,8 @@ class DiskHistory:
         self._to_do = 0
         self._on_way: set[str] = set()
         self._unkept: list[_Noted] = []
+        # By picture: which ones of its run are not on the disk yet, and what is to be called once all are.
+        self._owed: dict[str, tuple[set[str], Callable[[], None]]] = {}
         self._newest = 0
         self._base = Base(data_dir / "history.db", replaced=lambda: self._ask(self._begin))
         self._mending_note = self._writing_note = ""
@@ -80,12 +83,13 @@ class DiskHistory:
     def close(self) -> None:
         """Write what was noted and end the thread."""
         if self._thread.ident:
+            self._ask(self._try_again)
             self._work.put(None)
             self._thread.join()
         self._base.close()
 
     def keep(self, finished: Finished, person: Person, *, then: Callable[[], None] = lambda: None) -> tuple[str, ...]:
-        """Note the pictures of a run; costs nothing."""
+        """Note the pictures of a run; costs nothing. `then` is called once all of them are on the disk, if they ever are."""
         noted = []
         with self._changed:
             provenances = finished.provenances or (None,) * len(finished.images)
@@ -101,10 +105,11 @@ class DiskHistory:
                     provenance=provenance,
                 )
                 noted.append(one)
-            self._on_way.update(one.id for one in noted)
+            missing = {one.id for one in noted}
+            self._on_way |= missing
+            self._owed |= dict.fromkeys(missing, (missing, then))
         for one in noted:
             self._ask(partial(self._attempt, one))
-        self._ask(then)
         return tuple(one.id for one in noted)
 
     def settle(self, timeout: float | None = None) -> bool:
@@ -144,9 +149,8 @@ class DiskHistory:
 
     def _attempt(self, one: _Noted) -> None:
         """Write a picture, after those that could not be kept before, since room may have been made."""
-        again, self._unkept = self._unkept, []
-        for each in (*again, one):
-            self._write_or_say(each)
+        self._try_again()
+        self._write_or_say(one)
         if not self._unkept:
             self._writing_note = ""
         with self._changed:
@@ -159,6 +163,11 @@ class DiskHistory:
         except StudioError:
             log.warning("what is to be removed from the history stays until the next picture", exc_info=True)
 
+    def _try_again(self) -> None:
+        again, self._unkept = self._unkept, []
+        for each in again:
+            self._write_or_say(each)
+
     def _write_or_say(self, one: _Noted) -> None:
         try:
             self._write(one)
@@ -170,6 +179,14 @@ class DiskHistory:
             log.exception("a picture could not be kept")
             self._unkept = [*self._unkept, one][-_UNKEPT:]
             self._writing_note = "A picture could not be kept; the studio's log tells why. Download it while it is shown."
+        else:
+            self._pay(one)
+
+    def _pay(self, one: _Noted) -> None:
+        missing, then = self._owed.pop(one.id)
+        missing.discard(one.id)
+        if not missing:
+            then()
 
     def _write(self, one: _Noted) -> None:
         path = files.path_of(one.id, one.made, one.person, seed=one.request.seed)
@@ -209,7 +226,7 @@ class DiskHistory:
         if self.entry(person, key) is None:
             return None
         small = files.content(self._small_place(key))
-        if small is None and (content := self.file(person, key)):
+        if not (small and small.endswith(END_OF_JPEG)) and (content := self.file(person, key)):
             with files.opened(content) as picture:
                 small = self._shrink(key, picture.convert("RGB"))
         return small
@@ -251,9 +268,9 @@ class DiskHistory:
         content = jpeg_bytes(small, quality=82)
         try:
             place = self._small_place(key)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(content)
-        except OSError:
+            atomic.make_folder(place.parent)
+            atomic.write(place, content)
+        except StudioError:
             log.warning("a thumbnail could not be written; it is made again when it is looked at")
         return content
 

@@ -37,13 +37,15 @@ class Base:
 
     def open(self) -> None:
         """Open the file and read all of it once; until then, others wait. Whatever is wrong with it, there are rows afterwards."""
-        with self._lock:
-            try:
+        try:
+            with self._lock:
                 self._rows = self._opened()
-            except Exception as error:
-                log.exception("the history's database cannot be used as it is")
+        except Exception as error:
+            log.exception("the history's database cannot be used as it is")
+            with self._lock:
                 self._replace(error)
-        self._ready.set()
+        finally:
+            self._ready.set()
 
     def close(self) -> None:
         """Close the file."""

@@ -21,7 +21,7 @@ MIGRATIONS = (
       made INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, person TEXT NOT NULL, run TEXT NOT NULL, path TEXT NOT NULL UNIQUE,
       bytes INTEGER NOT NULL, starred INTEGER NOT NULL DEFAULT 0, deleted INTEGER, model TEXT NOT NULL, loras TEXT NOT NULL,
       tags TEXT NOT NULL DEFAULT '[]', request TEXT NOT NULL
-    ) STRICT;
+    );
     CREATE INDEX of_person ON pictures (person, made, bytes) WHERE deleted IS NULL;
     CREATE INDEX of_model ON pictures (person, model, made) WHERE deleted IS NULL;
     CREATE INDEX of_loras ON pictures (person, loras, made) WHERE deleted IS NULL;
@@ -113,10 +113,9 @@ class Rows:
 
         def change() -> bool:
             text = json.dumps(list(tags), ensure_ascii=False)
-            row = self._base.execute(
-                "UPDATE pictures SET tags = ? WHERE id = ? AND person = ? RETURNING made", (text, key, person)
-            ).fetchone()
+            row = self._base.execute("SELECT made FROM pictures WHERE id = ? AND person = ?", (key, person)).fetchone()
             if row:
+                self._base.execute("UPDATE pictures SET tags = ? WHERE made = ?", (text, row[0]))
                 self._base.execute("UPDATE words SET tags = ? WHERE rowid = ?", (text.casefold(), row[0]))
             return row is not None
 

@@ -1,13 +1,17 @@
 """The form: which widget carries which request field, and the way back from the widgets' values to a request."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
 
 from studio.errors import InvalidRequest
-from studio.request import GenerationRequest, bounds, control
+from studio.request import MODELS, GenerationRequest, bounds, control
 from studio.ui import widgets
+
+# Where in a list field the fault is, as the request says it: `controls[0].weight must`, `loras[1]: `.
+_ENTRY = re.compile(r"(controls|loras)\[(\d+)\](?:\.(\w+))?(:?) (.*)", re.DOTALL)
 
 
 class Form:
@@ -36,7 +40,11 @@ class Form:
         Raises:
             InvalidRequest: one sentence that names the first bad field by its label, and its bounds.
         """
-        return parse({field: values[widget] for field, widget in self._fields.items()})
+        return parse(self.collect(values))
+
+    def collect(self, values: Mapping[Any, Any]) -> dict[str, Any]:
+        """Return the widgets' values by field, as they are."""
+        return {field: values[widget] for field, widget in self._fields.items()}
 
 
 def parse(data: Mapping[str, Any]) -> GenerationRequest:
@@ -57,8 +65,24 @@ def parse(data: Mapping[str, Any]) -> GenerationRequest:
     try:
         return GenerationRequest.parse(filled)
     except InvalidRequest as error:
-        first, space, rest = str(error).partition(" ")
-        field = first.rstrip(":")
-        if field not in GenerationRequest.model_fields:
-            raise
-        raise InvalidRequest(widgets.title(field) + first.removeprefix(field) + space + rest, hint=error.hint) from error
+        raise InvalidRequest(labelled(str(error), filled), hint=error.hint) from error
+
+
+def labelled(sentence: str, data: Mapping[str, Any]) -> str:
+    """Say what stands on the page where a sentence begins with a request's name for it; `data` are the page's values.
+
+    `guidance must` becomes "Guidance must", `controls[0].weight must` "Control sketch: Weight must".
+    """
+    if found := _ENTRY.fullmatch(sentence):
+        field, index, part, colon, rest = found.groups()
+        entry, (group, key) = data[field][int(index)], {"controls": ("Control ", "kind"), "loras": ("LoRA ", "name")}[field]
+        whose = group + str(entry[key]) if isinstance(entry, Mapping) and key in entry else group.rstrip()
+        declared = MODELS[field].model_fields.get(part)
+        title = declared.title if declared else part
+        place = f"{whose}, {title}:" if part and colon else f"{whose}: {title}" if part else whose + colon
+        return f"{place} {rest}"
+    first, space, rest = sentence.partition(" ")
+    field = first.rstrip(":")
+    if field not in GenerationRequest.model_fields:
+        return sentence
+    return widgets.title(field) + first.removeprefix(field) + space + rest

@@ -103,7 +103,8 @@ def pace(state: JobState) -> str:
     if not state.step or not isinstance(state.terminal, Finished | None):
         return ""
     parts = [speed(state.step)]
-    if state.terminal is None:
+    # At the last step the pictures are still to be decoded, which no step tells the time of.
+    if state.terminal is None and state.step.index < state.step.total:
         left = (state.step.total - state.step.index) * state.step.seconds / max(state.step.index, 1)
         parts.append(f"{duration(left)} left")
     if state.preview:

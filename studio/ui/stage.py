@@ -17,7 +17,7 @@ from studio.people import Person
 from studio.request import info
 from studio.service import Studio
 from studio.ui import pictures, widgets
-from studio.ui.form import Form
+from studio.ui.form import Form, labelled
 from studio.ui.render import view
 from studio.ui.who import open_to, person_of
 
@@ -91,7 +91,7 @@ def submit(studio: Studio, form: Form, values: Mapping[Any, Any], *, visitor: An
             raise InvalidRequest("This page did not start properly; reload it.")
         return answer | {"job": studio.submit(form.read(values), visitor=visitor, person=person, lasting=True).id}
     except StudioError as error:
-        return answer | {"error": str(error), "hint": error.hint}
+        return answer | {"error": labelled(str(error), form.collect(values)), "hint": error.hint}
 
 
 def server_functions(studio: Studio) -> list[Callable[..., Any]]:

@@ -52,9 +52,12 @@ def slider(field: str) -> gr.HTML:
     """Return a slider with its value, which can also be typed, beside the label."""
     least, most = limits(field)
     step = control(field).step
-    attributes = f'min="{least:g}" max="{most:g}" step="{step:g}"'
-    typed = f'<input data-part="input" id="{field}" type="number" inputmode="decimal" {attributes} title="{escape(bounds(field))}">'
-    body = f'<input data-part="range" type="range" {attributes} aria-label="{escape(title(field))} slider">'
+    # What is typed may lie between the slider's steps, unless it is a whole number.
+    ends, finest = f'min="{least:g}" max="{most:g}"', f"{step:g}" if step >= 1 else "any"
+    typed = (
+        f'<input data-part="input" id="{field}" type="number" inputmode="decimal" {ends} step="{finest}" title="{escape(bounds(field))}">'
+    )
+    body = f'<input data-part="range" type="range" {ends} step="{step:g}" aria-label="{escape(title(field))} slider">'
     return _field(field, "slider", _label(field, typed) + body, least=least, most=most, digits=0 if step >= 1 else 1)
 
 

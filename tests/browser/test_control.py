@@ -442,6 +442,32 @@ def test_a_picture_whose_type_the_browser_does_not_know_is_taken(page: Page, tmp
     assert len(controls(page)) == 1
 
 
+def test_what_is_drawn_or_asked_for_counts_after_it_was_switched_off(page: Page) -> None:
+    circle(page)
+    settled(page)
+    # As settings without control are taken up again.
+    page.evaluate("studio.say('set', { field: 'controls', value: [] })")
+    expect(page.get_by_role("switch", name="Use")).not_to_be_checked()
+    circle(page, radius=0.15)
+    settled(page)
+    assert len(controls(page)) == 1
+    page.get_by_role("switch", name="Use").uncheck()
+    circle(page, radius=0.2)
+    settled(page)
+    assert controls(page) == []
+
+
+def test_a_weight_that_is_no_number_is_refused(page: Page) -> None:
+    circle(page)
+    settled(page)
+    page.fill("#control-weight", "0.33")
+    assert not page.locator("#control-weight").evaluate("node => node.matches(':invalid')")
+    page.fill("#control-weight", "")
+    page.click("#generate")
+    expect(page.locator("[data-part=error-text]")).to_have_text("Control sketch: Weight must be a number from 0 to 2, not '?'.")
+    expect(page.locator("#control-weight")).to_have_value("")
+
+
 def test_weight_span_mode_and_fit_reach_the_request(page: Page) -> None:
     circle(page)
     settled(page)

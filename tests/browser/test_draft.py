@@ -148,6 +148,26 @@ def test_the_last_tab_wins_whole_and_says_so(slow_page: Served, visit: Open) -> 
     expect(one.locator("#prompt")).to_have_value("a large red sphere on grass during the day")
 
 
+def test_a_newer_draft_on_the_server_can_be_shown(slow_page: Served, visit: Open) -> None:
+    page = visit(slow_page.address).page
+    change(page, "#negative_prompt", "kept there")
+    page.wait_for_function("JSON.parse(localStorage['studio-synced'] ?? '{}').dirty === false")
+    # As in a tab that was closed before it had saved what was changed in it.
+    page.evaluate(
+        """() => {
+          localStorage['studio-draft'] = JSON.stringify({ negative_prompt: 'never saved' });
+          localStorage['studio-synced'] = JSON.stringify({ version: 0, dirty: true });
+        }"""
+    )
+    page.reload()
+    ready(page)
+    expect(page.locator("#draft")).to_contain_text("Another tab changed the settings.")
+    expect(page.locator("#negative_prompt")).to_have_value("never saved")
+    page.get_by_role("button", name="Show what it set").click()
+    expect(page.locator("#negative_prompt")).to_have_value("kept there")
+    expect(page.locator("#draft [data-part=note]")).to_be_hidden()
+
+
 @contextmanager
 def taken(address: str) -> Iterator[None]:
     """Keep an address's port from being used."""

@@ -65,6 +65,12 @@ def test_what_is_no_number_is_refused_and_not_left_out(page: Page) -> None:
     expect(refused).to_be_visible()
 
 
+def test_what_lies_between_a_sliders_steps_is_no_mistake(page: Page) -> None:
+    page.fill("#guidance_scale", "7.25")
+    page.fill("#steps", "7.5")
+    assert page.locator("#sampling input:invalid").evaluate_all("nodes => nodes.map((node) => node.id)") == ["steps"]
+
+
 def test_the_focus_stays_where_the_next_step_is(page: Page) -> None:
     page.fill("#steps", "999")
     page.click("#generate")

@@ -94,6 +94,12 @@ def test_prompt_and_panel_keep_in_step(page: Page) -> None:
     page.get_by_label("Text encoder of ink", exact=True).fill("0.3")
     expect(page.locator("#prompt")).to_have_value("a cat <lora:ink:-1.25:0.3>, sky")
     expect(page.get_by_role("button", name="LoRAs")).to_contain_text("ink -1.25")
+    text = page.get_by_label("Text encoder of ink", exact=True)
+    text.press("ControlOrMeta+a")
+    text.press("Backspace")
+    expect(text).to_be_focused()
+    text.press_sequentially("0.3")
+    expect(page.locator("#prompt")).to_have_value("a cat <lora:ink:-1.25:0.3>, sky")
     offer(page, "clay")
     expect(page.locator(".lora")).to_have_count(2)
     assert sorted(chosen(page)) == ["clay", "ink"]

@@ -113,6 +113,31 @@ def test_saving_over_and_the_name_that_is_taken(page: Page) -> None:
     expect(page.locator("#presets .preset-part")).to_have_count(6)
 
 
+def test_changing_its_words_leaves_the_form_changed_and_saving_over_leaves_its_words(page: Page) -> None:
+    page.fill("#steps", "5")
+    save_as(page, "Mine")
+    page.fill("#steps", "6")
+    menu(page, "Name, description, picture…")
+    page.fill("#preset-description", "for fog")
+    page.click("#presets [data-part=details-save]")
+    expect(page.locator("#presets [data-part=details]")).to_be_hidden()
+    expect(page.locator("#presets [data-part=changed]")).to_be_visible()
+    menu(page, "Duplicate")
+    expect(page.locator("#presets [data-part=name]")).to_have_text("Mine copy")
+    expect(page.locator("#presets [data-part=changed]")).to_be_visible()
+    menu(page, "Save as…")
+    page.fill("#preset-name", "Mine")
+    page.keyboard.press("Enter")
+    page.click("#presets [data-part=details-over]")
+    expect(page.locator("#presets [data-part=details]")).to_be_hidden()
+    expect(page.locator("#presets [data-part=changed]")).to_be_hidden()
+    page.click("#presets [data-part=told-undo]")
+    expect(page.locator("#presets [data-part=name]")).to_have_text("Mine copy")
+    expect(page.locator("#presets [data-part=changed]")).to_be_visible()
+    choose(page, "Mine")
+    expect(page.locator("#presets [data-part=sheet-description]")).to_have_text("for fog")
+
+
 def test_a_form_that_is_no_good_is_told_in_the_sheet(page: Page) -> None:
     page.fill("#steps", "999")
     menu(page, "Save as…")

@@ -208,6 +208,22 @@ def test_a_picture_can_be_chosen_by_keyboard_and_pasted(slow_page: Served, visit
     expect(page.locator("dialog.sheet[open] h2")).to_have_text("pasted.png")
 
 
+def test_text_that_brings_a_picture_of_itself_is_pasted_as_text(slow_page: Served, visit: Open) -> None:
+    page = visit(slow_page.address).page
+    page.locator("#prompt").focus()
+    page.evaluate(
+        """() => {
+          const copied = new DataTransfer();
+          copied.setData("text/plain", "a cell");
+          copied.items.add(new File(["no picture"], "cell.png", { type: "image/png" }));
+          document.activeElement.dispatchEvent(new ClipboardEvent("paste", { bubbles: true, cancelable: true, clipboardData: copied }));
+        }"""
+    )
+    # What is wrong with a picture would be said.
+    page.wait_for_timeout(300)
+    expect(page.get_by_text("cannot be read as a picture")).to_have_count(0)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [

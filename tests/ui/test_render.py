@@ -50,6 +50,8 @@ def test_a_running_job(job: Job) -> None:
     assert (running["width"], running["height"], running["columns"], running["count"]) == (128, 64, 2, 3)
     assert str(running["preview"]).startswith("data:image/jpeg;base64,")
     assert view(job, seen=9, waiting=0)["preview"] == ""
+    # The pictures are being decoded, which may take long.
+    assert shown(job, replace(step, index=20, seconds=10))["right"] == "2.0 it/s · previews cost 0.3 %"
 
 
 def test_the_end_is_told(job: Job) -> None:

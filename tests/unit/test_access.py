@@ -174,6 +174,18 @@ def test_a_guest_cannot_keep_their_own_session_through_it(access: Access) -> Non
     assert access.by_cookie(guest) is None
 
 
+def test_a_full_disk_shuts_nobody_out(access: Access, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    guest, (_, token) = access.enter(access.invite("maker")[1]), access.make_token("maker", name="program")
+
+    def full(*_: object) -> None:
+        raise StudioError("The list of guests cannot be read or written.")
+
+    monkeypatch.setattr(DiskBook, "put", full)
+    clock.now += 0.5 * HOUR
+    assert access.by_cookie(guest.cookie) == guest.person
+    assert access.by_token(token) and access.is_in(guest.person.id)
+
+
 def test_tokens(access: Access, clock: Clock) -> None:
     token, secret = access.make_token("maker", name="program", hours=1)
     assert access.by_token(secret) == Person(token.id, "maker", "program")

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -467,6 +468,29 @@ def test_a_full_disk_is_told_and_the_picture_is_kept_once_there_is_room(open_his
     fill(history, 4)
     assert history.notes() == () and sorted(seeds(history)) == [1, 2, 3, 4]
     assert [path.name for path in (tmp_path / "pictures").rglob(".*")] == []
+
+
+def test_a_run_is_over_once_all_its_pictures_are_on_the_disk(open_history: Open, tmp_path: Path) -> None:
+    history, over = open_history(), list[int]()
+    for seed in (1, 2):
+        with files_of_at_most(10**6 if seed == 1 else 50):
+            history.keep(finished(seed), OWNER, then=partial(over.append, seed))
+            assert history.settle(30)
+    assert over == [1]
+    history.close()
+    assert over == [1, 2]
+    assert seeds(open_history()) == [2, 1]
+
+
+def test_a_small_copy_that_was_cut_short_is_made_anew(open_history: Open, tmp_path: Path) -> None:
+    history = open_history()
+    (key,) = fill(history, 1)
+    whole = history.thumbnail(OWNER, key)
+    (place,) = (tmp_path / "thumbnails").rglob("*.jpg")
+    for content in (b"", whole[:-9] if whole else b""):
+        place.write_bytes(content)
+        assert history.thumbnail(OWNER, key) == place.read_bytes()
+        assert Image.open(io.BytesIO(place.read_bytes())).size == (64, 64)
 
 
 READ_ONLY = """

@@ -322,6 +322,8 @@ def test_pictures_are_named_by_their_content(open_fake: Callable[..., Studio]) -
     assert [event.map.size for event in job.events() if isinstance(event, Annotated)] == [(256, 256)]
     again = studio.submit(made)
     assert again.result(10).images[0].tobytes() == job.result().images[0].tobytes()
+    # Nothing that large stays in memory with a job that is only remembered.
+    assert not job.pictures
     with pytest.raises(InvalidRequest, match=r"controls\[0\].image: 'mine' is not here; give the picture along."):
         studio.submit(GenerationRequest(controls=(use,)))
 

@@ -13,12 +13,13 @@ from studio.engine.fake import FakeEngine, FakeInventory, FakeTokens
 from studio.errors import QueueFull
 from studio.events import Cancelled, Failed, Finished
 from studio.inventory import Inventory
-from studio.kept import Query
+from studio.kept import Asked, Query
 from studio.people import OWNER
 from studio.ports import Parts
 from studio.request import ControlUse, GenerationRequest
 from studio.service import Studio
 from studio.settings import Settings
+from studio.storage.backlog import DiskBacklog
 from tests.writers import GUEST
 
 Open = Callable[..., Studio]
@@ -54,6 +55,19 @@ def test_every_finished_picture_is_kept(open_studio: Open) -> None:
     assert shown(studio) == [("x", 4), ("x", 3)]
     studio.submit(GenerationRequest(prompt="theirs", steps=1, seed=1), person=GUEST).wait(10)
     assert shown(studio, GUEST) == [("theirs", 1)] and len(shown(studio)) == 2
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_what_was_running_comes_first_after_a_restart(tmp_path: Path, killed: bool) -> None:
+    first = DiskBacklog(tmp_path)
+    assert first.take_over() == []
+    for made, key in enumerate(("older", "running", "newer"), start=1):
+        first.note(Asked(id=key, made=made, visitor="v", person=OWNER, request=GenerationRequest()))
+    first.count("running", 1)
+    if not killed:
+        first.count("running", -1)
+    first.close()
+    assert [asked.id for asked in DiskBacklog(tmp_path).take_over()] == ["running", "older", "newer"]
 
 
 def test_a_restart_finds_queue_and_running_job_again(open_studio: Open) -> None:

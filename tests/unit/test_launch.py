@@ -14,7 +14,17 @@ from pathlib import Path
 import pytest
 
 from studio import launcher
-from studio.launcher.environment import SetupError, check_space, has_pip, make_environment, mark_made, size_of, venv_python, works
+from studio.launcher.environment import (
+    SetupError,
+    check_space,
+    check_sqlite,
+    has_pip,
+    make_environment,
+    mark_made,
+    size_of,
+    venv_python,
+    works,
+)
 from studio.launcher.packages import explain, install, installed_versions, missing, opencv_problem
 from studio.launcher.progress import Line, translate
 
@@ -127,6 +137,14 @@ def test_too_little_disk_space_is_told_before_installing(tmp_path: Path) -> None
         check_space(tmp_path, needed=10 * 2**30, free=5 * 2**29)
     assert is_one_sentence(str(caught.value))
     check_space(tmp_path, needed=1)
+
+
+def test_an_old_sqlite_is_told_before_installing() -> None:
+    with pytest.raises(SetupError, match=r"SQLite 3\.26\.0 is too old") as caught:
+        check_sqlite((3, 26, 0))
+    assert is_one_sentence(str(caught.value))
+    check_sqlite((3, 34, 1))
+    check_sqlite()
 
 
 def test_space_is_checked_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

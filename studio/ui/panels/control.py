@@ -58,11 +58,11 @@ def _settings() -> str:
 
 def _weight() -> str:
     least, most = limits("controls.weight")
-    bounds = f'min="{least:g}" max="{most:g}" step="0.05"'
+    bounds = f'min="{least:g}" max="{most:g}"'
     return (
         f'<div class="field slider"><div class="label"><label for="control-weight">{info("controls.weight").title}</label>'
-        f'<input type="number" inputmode="decimal" id="control-weight" data-part="weight" {bounds}></div>'
-        f'<input type="range" data-part="weight-range" aria-label="Weight slider" {bounds}></div>'
+        f'<input type="number" inputmode="decimal" id="control-weight" data-part="weight" {bounds} step="any"></div>'
+        f'<input type="range" data-part="weight-range" aria-label="Weight slider" {bounds} step="0.05"></div>'
     )
 
 

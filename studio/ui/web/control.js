@@ -68,7 +68,8 @@ studio.control = ({ element, props, server }) => {
   function adopt(uses) {
     units.forEach((unit) => { begin(unit, "picture"); begin(unit, "by"); });
     const free = new Set(units);
-    units.forEach((unit) => { unit.on = false; });
+    // Nobody switched it off by hand, so that what is drawn or given next counts again.
+    units.forEach((unit) => { Object.assign(unit, { on: false, dropped: unit.on || unit.dropped }); });
     for (const { kind: wanted, image, ...use } of uses) {
       const same = [...free].filter((unit) => unit.kind === wanted);
       const unit = same.find((one) => imageOf(one) === image) ?? same.find((one) => !imageOf(one)) ?? newUnit(wanted);
@@ -76,7 +77,7 @@ studio.control = ({ element, props, server }) => {
       if (!units.includes(unit)) units.push(unit);
       unit.by = unit.drawn === image ? "editor" : "picture";
       if (unit.by === "picture") unit.given = image;
-      Object.assign(unit, { on: true, touched: true, use });
+      Object.assign(unit, { on: true, touched: true, dropped: false, use });
     }
     published = JSON.stringify(uses);
     save();
@@ -109,6 +110,10 @@ studio.control = ({ element, props, server }) => {
     unit[by === "editor" ? "drawn" : "given"] = image;
     if (image && !unit.touched) Object.assign(unit, { on: true, touched: true });
     update();
+  }
+  // A person draws on a unit or gives it a picture.
+  function meant(unit) {
+    if (unit.dropped) Object.assign(unit, { touched: false, dropped: false });
   }
 
   const { sendSoon, editMap } = studio.controlDrawings({
@@ -203,7 +208,7 @@ studio.control = ({ element, props, server }) => {
   // ---- what a person does ----
   const edit = (change) => { change(shown()); update(); };
   const setUse = (patch) => edit((unit) => Object.assign(unit.use, patch));
-  const desk = { element, find, server, shown, useOf, edit, setUse, complain, gotPicture, begin, draw, frame: () => frame, weightsCame, editMap, canEdit: (unit) => unit.by === "picture" && unit.kind in editors };
+  const desk = { element, find, server, shown, useOf, edit, setUse, complain, gotPicture, meant, begin, draw, frame: () => frame, weightsCame, editMap, canEdit: (unit) => unit.by === "picture" && unit.kind in editors };
   const picture = studio.controlPicture(desk);
   const map = studio.controlMap(desk);
   const settings = studio.controlSettings(desk);
@@ -223,7 +228,7 @@ studio.control = ({ element, props, server }) => {
       next.focus();
     });
   });
-  find("on").addEventListener("input", () => edit((unit) => Object.assign(unit, { on: find("on").checked, touched: true })));
+  find("on").addEventListener("input", () => edit((unit) => Object.assign(unit, { on: find("on").checked, touched: true, dropped: false })));
   find("add").addEventListener("click", () => {
     const unit = newUnit(kind);
     units.push(unit);
@@ -274,6 +279,7 @@ studio.control = ({ element, props, server }) => {
         const unit = editing[name];
         if (!units.includes(unit)) return; // it was removed, or put back as it was before
         studio.keep(`control-${unit.id}`, own);
+        meant(unit);
         sendSoon(unit, 150);
       },
     });
@@ -292,6 +298,7 @@ studio.control = ({ element, props, server }) => {
   studio.on("use as control", ({ kind: name, from }) => {
     kind = name;
     const unit = shown();
+    unit.touched = false; // who asks for it wants it on, even where it had been switched off
     update();
     studio.say("open", "control-section");
     element.scrollIntoView({ block: "nearest" });

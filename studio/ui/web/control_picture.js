@@ -50,6 +50,7 @@ studio.controlPicture = (desk) => {
 
   const bring = (file) => {
     const unit = desk.shown();
+    desk.meant(unit);
     studio.settle(take(unit, sent(file, unit.kind), "The studio does not answer; give the picture again."));
   };
 
@@ -187,7 +188,7 @@ studio.controlPicture = (desk) => {
   });
   document.addEventListener("paste", (event) => {
     const file = picked(event.clipboardData?.files);
-    if (!file || find("unit").inert || !drop.offsetParent) return;
+    if (!file || studio.pastesText(event) || find("unit").inert || !drop.offsetParent) return;
     event.preventDefault();
     bring(file);
   });

@@ -3,8 +3,8 @@ studio.controlSettings = ({ find, shown, setUse }) => {
   // Shows those of a unit; `names` are the ControlNets that it may have.
   function show(unit, names) {
     const { weight, start, end, mode, fit, model } = unit.use;
-    if (document.activeElement !== find("weight")) find("weight").value = weight.toFixed(2);
-    find("weight-range").value = weight;
+    if (document.activeElement !== find("weight")) find("weight").value = Number.isFinite(weight) ? weight.toFixed(2) : "";
+    find("weight-range").value = Number.isFinite(weight) ? weight : 0;
     studio.slide(find("weight-range"));
     find("start").value = start;
     find("end").value = end;
@@ -20,7 +20,8 @@ studio.controlSettings = ({ find, shown, setUse }) => {
   }
 
   const number = find("weight");
-  number.addEventListener("input", () => { if (!Number.isNaN(number.valueAsNumber)) setUse({ weight: number.valueAsNumber }); });
+  // What is no number yet is kept as a sign that the one validation refuses.
+  number.addEventListener("input", () => setUse({ weight: Number.isNaN(number.valueAsNumber) ? "?" : number.valueAsNumber }));
   find("weight-range").addEventListener("input", () => setUse({ weight: Number(find("weight-range").value) }));
   // The two ends of the span never meet, because a unit must begin before it ends.
   const GAP = 0.05;

@@ -140,6 +140,8 @@ const studio = (() => {
       dress(theme);
       return theme;
     },
+    // Whether a paste puts text into a box: cells of a spreadsheet come as text and as a picture of it.
+    pastesText: ({ target, clipboardData }) => Boolean(clipboardData?.types.includes("text/plain") && target.closest?.("input, textarea, [contenteditable]")),
     // Whether whoever sits here may look on only: then nothing on the page makes, changes or keeps anything.
     looksOn: () => document.documentElement.dataset.role === "viewer",
     // Waits until somebody can see the page, so that a hidden tab asks for nothing.

@@ -6,6 +6,7 @@ studio.draftPanel = ({ element, server }) => {
   let saving = Promise.resolve();
   let ready = false;
   let overtaken = false; // another tab wrote after this one; its draft is the one to keep
+  let theirs = null; // that draft where the server has it and this browser has not
 
   function say(text, take) {
     find("text").textContent = text;
@@ -45,6 +46,7 @@ studio.draftPanel = ({ element, server }) => {
       studio.timeline.restore(kept.content);
       noted(kept.version, false);
     } else if (newer && studio.hadDraft) {
+      theirs = kept;
       other();
     }
     known = Math.max(known, kept.version);
@@ -59,8 +61,15 @@ studio.draftPanel = ({ element, server }) => {
     noted(known, true);
     soon();
   });
-  studio.on("other tab", other);
-  find("take").addEventListener("click", () => location.reload());
+  studio.on("other tab", () => { theirs = null; other(); });
+  find("take").addEventListener("click", () => {
+    if (!theirs) return location.reload();
+    studio.timeline.restore(theirs.content);
+    noted(theirs.version, false);
+    overtaken = false;
+    say("", false);
+    return undefined;
+  });
   find("close").addEventListener("click", () => say("", false));
   studio.idle(() => start().catch((error) => {
     console.warn("studio: the draft could not be asked for", error);

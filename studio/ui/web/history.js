@@ -8,6 +8,7 @@ studio.history = ({ element, props, server }) => {
   let following = null; // key of the next page; null when there is none
   let shelf = "all";
   let comparing = null; // id of the picture for which a second one is being chosen
+  let model = null; // name of the one that is chosen
   let turn = 0; // number of the newest listing; answers to older ones are dropped
   let loading = false;
   let listed = Promise.resolve(); // kept when the newest listing is over, well or not
@@ -26,7 +27,8 @@ studio.history = ({ element, props, server }) => {
 
   const day = (part, more) => {
     const [year, month, date] = find(part).value.split("-").map(Number);
-    return year ? new Date(year, month - 1, date + more).getTime() * 1000 : null;
+    // While a year is typed it is 0002, 0020, 0202.
+    return year ? Math.max(0, new Date(year, month - 1, date + more).getTime() * 1000) : null;
   };
   const query = () => ({ text: find("text").value, model: find("model").value, lora: find("lora").value, since: day("since", 0), until: day("until", 1), shelf });
   const narrowed = () => Object.values(query()).some((value) => value && value !== "all");
@@ -211,6 +213,8 @@ studio.history = ({ element, props, server }) => {
     const { request } = await ask(server.history_entry, id);
     if (!request) throw new studio.Told("The picture's file carries no settings that this studio can read.");
     Object.entries(request).forEach(([field, value]) => studio.say("set", { field, value }));
+    // The header takes its first model where that one is gone.
+    if (request.model && model !== request.model) toast(`${request.model} is not here; ${model} takes its place.`);
   }
 
   async function compare(one, other) {
@@ -281,6 +285,7 @@ studio.history = ({ element, props, server }) => {
   find("full-close").addEventListener("click", () => find("full-dialog").close());
   find("full-picture").addEventListener("click", () => find("full-dialog").close());
 
+  studio.watch("model", (name) => { model = name; });
   studio.on("kept", safely(() => refresh(true)));
   studio.on("shown", ({ id }) => look(id));
   studio.on("reuse", safely(reuse));

@@ -16,7 +16,7 @@ studio.loras = ({ element, props, server }) => {
     node.append(...inside);
     return node;
   };
-  const shown = (weight) => (typeof weight === "number" ? String(Number(weight.toFixed(4))) : "");
+  const shown = (weight) => (Number.isFinite(weight) ? String(Number(weight.toFixed(4))) : "");
   const rowOf = (name) => rows?.find((row) => row.name === name);
   const fullName = (name) => {
     if (!rows || rowOf(name)) return name;
@@ -95,10 +95,11 @@ studio.loras = ({ element, props, server }) => {
     typed.setAttribute("aria-label", `${label} of ${name}`);
     typed.step = "any";
     range.addEventListener("input", () => tell(Number(range.value)));
-    typed.addEventListener("input", () => tell(Number.isNaN(typed.valueAsNumber) ? null : typed.valueAsNumber));
+    // What is no number yet is kept as a sign that the one validation refuses, so that the box stays.
+    typed.addEventListener("input", () => tell(Number.isNaN(typed.valueAsNumber) ? "?" : typed.valueAsNumber));
     const node = make("div", { className: "field slider" }, make("div", { className: "label" }, make("label", { textContent: label }), typed), range);
     node.show = (value) => {
-      range.value = value ?? 0;
+      range.value = Number.isFinite(value) ? value : 0;
       range.style.setProperty("--part", `${(100 * (range.value - props.least)) / (props.most - props.least)}%`);
       if (document.activeElement !== typed) typed.value = shown(value);
     };

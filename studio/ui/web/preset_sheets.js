@@ -119,7 +119,9 @@ studio.presetSheets = (desk) => {
   }
 
   async function save(replace) {
-    const common = { description: find("details-description").value, ...(cover === null ? {} : { picture: cover }) };
+    const description = find("details-description").value;
+    // A new one's empty box says nothing: the preset that it may take the place of keeps its own description, as it keeps its picture.
+    const common = { ...(editing || description ? { description } : {}), ...(cover === null ? {} : { picture: cover }) };
     const name = find("details-name").value;
     const over = (text, _, answer) => { complain(text); find("details-over").hidden = !answer?.taken; };
     const values = editing ? null : await complete();
@@ -129,7 +131,8 @@ studio.presetSheets = (desk) => {
     if (!answer) return;
     find("details").close();
     if (!editing) return desk.saved(answer, values);
-    desk.choose({ ...answer.preset }, Object.keys(desk.chosen().values));
+    const { values: set } = desk.chosen();
+    desk.choose(answer.preset, Object.keys(set), set);
     desk.tell(`${answer.preset.name} is saved.`);
   }
 

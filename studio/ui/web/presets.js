@@ -80,17 +80,21 @@ studio.presets = ({ element, props, server }) => {
     });
   }
 
-  const backFrom = (token, told) => async () => {
+  // What was chosen before is chosen again, and the form compared with what that one had set.
+  const backFrom = (token, told, last = chosen) => async () => {
     const answer = await ask(server.undo_preset, token);
     if (!answer) return;
-    choose(answer.preset, []);
+    chosen = last && { ...last, ...(last.name === answer.preset.name ? answer.preset : {}) };
+    studio.keep("preset", chosen);
+    draw();
     tell(told(answer.preset.name));
   };
 
   // `values` is the form as it was saved.
   function saved(answer, values) {
+    const back = answer.undo ? backFrom(answer.undo, (name) => `${name} is as it was before.`) : null;
     choose(answer.preset, fieldsOf(answer.preset.parts), values);
-    tell(`${answer.preset.name} is saved.`, answer.undo ? backFrom(answer.undo, (name) => `${name} is as it was before.`) : null);
+    tell(`${answer.preset.name} is saved.`, back);
   }
 
   // ---- the list ----
@@ -206,15 +210,16 @@ studio.presets = ({ element, props, server }) => {
     async duplicate() {
       const answer = await ask(server.duplicate_preset, chosen.name);
       if (!answer) return;
-      choose(answer.preset, []);
+      choose(answer.preset, Object.keys(chosen.values), chosen.values);
       tell(`${answer.preset.name} is a copy of your own.`);
     },
     async delete() {
       const { name } = chosen;
       const answer = await ask(server.delete_preset, name);
       if (!answer) return;
+      const back = backFrom(answer.undo, (other) => `${other} is back.`);
       choose(null, []);
-      tell(`${name} is deleted.`, backFrom(answer.undo, (back) => `${back} is back.`));
+      tell(`${name} is deleted.`, back);
       find("told-undo").focus();
     },
     import: () => find("file").click(),

@@ -178,7 +178,7 @@ studio.settingsFrom = ({ element, props, server }) => {
     if (event.dataTransfer.files[0]) read(event.dataTransfer.files[0]);
   });
   document.addEventListener("paste", (event) => {
-    const file = [...(event.clipboardData?.files ?? [])].find((one) => one.type.startsWith("image/"));
+    const file = !studio.pastesText(event) && [...(event.clipboardData?.files ?? [])].find((one) => one.type.startsWith("image/"));
     // The Control section takes pictures for its shown unit first.
     setTimeout(() => { if (file && !event.defaultPrevented) read(file); });
   });
