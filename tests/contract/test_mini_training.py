@@ -17,7 +17,7 @@ from assets.mini.train import crew
 from assets.mini.train.bends import GUIDANCE, complete
 from assets.mini.train.loop import Pace, learn
 from assets.mini.train.metric import pixel_metric
-from assets.mini.train.noise import BENDABLE, SHAPING, THINGS, blur, emphasis, noise_levels
+from assets.mini.train.noise import BENDABLE, OUTLINES, SHAPING, THINGS, blur, emphasis, noise_levels
 from assets.mini.train.unet import BATCH, PARTS, Source
 from assets.mini.world.render import render
 from assets.mini.world.scene import sample_large, sample_scene
@@ -83,13 +83,15 @@ def test_two_workers_end_with_the_same_weights_at_the_same_step(tmp_path: Path) 
 def test_things_and_their_rim_count_more() -> None:
     ids = np.zeros((1, 256, 256), np.uint8)
     ids[0, 128:, :] = 1
-    ids[0, 100:110, 40:44] = 2
+    # All of the cell of row 6, column 2, and a part of its right neighbour.
+    ids[0, 96:112, 32:52] = 2
     counts = emphasis(ids)
     assert counts.shape == (1, 16, 16)
-    # The cell of row 6, column 2, and those around it.
-    assert torch.equal((counts[0] == THINGS).nonzero().amin(0), torch.tensor([5, 1]))
-    assert torch.equal((counts[0] == THINGS).nonzero().amax(0), torch.tensor([7, 3]))
-    assert (counts[0] == 1).sum() == 256 - 9
+    assert counts[0, 6, 2] == THINGS
+    assert torch.equal((counts[0] == OUTLINES).nonzero(), torch.tensor([[6, 3]]))
+    assert torch.equal((counts[0] > 1).nonzero().amin(0), torch.tensor([5, 1]))
+    assert torch.equal((counts[0] > 1).nonzero().amax(0), torch.tensor([7, 4]))
+    assert (counts[0] == 1).sum() == 256 - 12
     noisy = blur(torch.randn(1, 32, 16, 16))
     wrong = noisy.wanted.clone()
     wrong[0, :, 6, 2] += 1

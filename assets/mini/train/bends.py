@@ -23,7 +23,7 @@ from .twin import Twin
 from .unet import texts_for
 
 # So many of each part's first scenes are bent; the others are seen straight at every noise level.
-BENT = {"train": 8_000, "large": 1_500}
+BENT = {"train": 7_000, "large": 5_000}
 CHUNK = 50
 # Few steps, but from the middle: about as fine as a run of ten.
 STEPS = 6

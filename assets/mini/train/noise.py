@@ -13,14 +13,15 @@ from torch.nn import functional
 from ..models import LATENT, PIXELS, new_scheduler
 
 GAMMA, FLOOR = 5.0, 0.5
-THINGS = 3.0
+# How much places in and beside things count, and those that an outline crosses, where even ground and sky count 1.
+THINGS, OUTLINES = 3.0, 6.0
 CELL = PIXELS // LATENT
 # Shares of a batch, and up to which timestep each reaches.
 EVEN = ((0.0, 1.0), (0.0, 1000.0))
 # Silhouettes are settled from 950 down to 600: renderings noised to 600 came back as they were, spheres noised to 700 came back bent.
 SHAPING = ((0.0, 0.15, 0.3, 0.95, 1.0), (0.0, 450.0, 600.0, 950.0, 1000.0))
 # Timesteps at which a bend can be seen through the noise and what is beneath it still be changed.
-BENDABLE = (400, 900)
+BENDABLE = (200, 900)
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,14 @@ class Noisy:
 
 
 def emphasis(ids: NDArray[np.uint8]) -> Tensor:
-    """How much the places of latents count, float32 (N, 16, 16), from ids (N, 256, 256): THINGS times as much in and around things.
+    """How much the places of latents count, float32 (N, 16, 16), from ids (N, 256, 256): more in and around things, most at their outlines.
 
     The best answer at each place stays what it is, but the even ground and sky, learned long before, no longer have most of the gradient.
     """
-    cells = torch.from_numpy(ids >= 2).view(len(ids), LATENT, CELL, LATENT, CELL).any(4).any(2).float()
-    near = functional.max_pool2d(cells, 3, stride=1, padding=1)
-    return 1 + (THINGS - 1) * near
+    cells = torch.from_numpy(ids >= 2).view(len(ids), LATENT, CELL, LATENT, CELL)
+    touched, filled = cells.any(4).any(2), cells.all(4).all(2)
+    near = functional.max_pool2d(touched.float(), 3, stride=1, padding=1)
+    return torch.where(touched & ~filled, OUTLINES, 1 + (THINGS - 1) * near)
 
 
 def noise_levels() -> tuple[Tensor, Tensor]:

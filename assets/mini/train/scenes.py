@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from ..world.render import SIZE, render
 from ..world.scene import Scene, sample_large, sample_posed, sample_scene
 
-FIRST_SEED = {"train": 0, "held": 10_000_000, "measure": 20_000_000, "posed": 30_000_000, "large": 50_000_000}
-COUNTS = {"held": 1_200, "train": 22_000, "posed": 3_000, "large": 3_000}
+FIRST_SEED = {"held": 10_000_000, "measure": 20_000_000, "posed": 30_000_000, "train": 60_000_000, "large": 80_000_000}
+COUNTS = {"held": 1_200, "train": 22_000, "posed": 3_000, "large": 5_000}
 CHUNK = 200
 
 

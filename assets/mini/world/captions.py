@@ -96,8 +96,8 @@ class Writer:
         return bool(self._rng.random() < share)
 
     def caption(self, scene: Scene, full: float = 0.45) -> Caption:
-        """A caption: with odds `full` it states everything, else parts are left out; one in twelve is a word or two only."""
-        if self._odds(0.08):
+        """A caption: with odds `full` it states everything, else parts are left out; one in twelve is a word or two, unless `full` is 1."""
+        if full < 1 and self._odds(0.08):
             return self._fragment(scene)
         keep = 1.0 if self._odds(full) else 0.65
         slots = dict.fromkeys(SLOTS, "")
@@ -155,7 +155,7 @@ class Writer:
     def _phrase(self, thing: Thing, slots: dict[str, str], number: int, keep: float) -> str:
         words: list[str] = []
         slots[f"shape{number}"] = thing.shape
-        if thing.size != "medium" and self._odds(keep * 0.9):
+        if thing.size != "medium" and self._odds(keep):
             slots[f"size{number}"] = thing.size
             words.append(self._one(MEASURES[thing.size]))
         if self._odds(max(keep, 0.8)):
