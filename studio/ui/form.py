@@ -75,6 +75,9 @@ def labelled(sentence: str, data: Mapping[str, Any]) -> str:
     """
     if found := _ENTRY.fullmatch(sentence):
         field, index, part, colon, rest = found.groups()
+        if field == "loras" and colon:
+            # Tags in the prompt are LoRAs, too, so that the number may be none of the list's; such a sentence names its LoRA.
+            return f"LoRA: {rest}"
         entry, (group, key) = data[field][int(index)], {"controls": ("Control ", "kind"), "loras": ("LoRA ", "name")}[field]
         whose = group + str(entry[key]) if isinstance(entry, Mapping) and key in entry else group.rstrip()
         declared = MODELS[field].model_fields.get(part)

@@ -69,7 +69,7 @@ def test_emptied_boxes_of_open_fields_are_left_open(visitor: Page) -> None:
         ("prompt", "x" * 100_000, "Prompt has 100,000 characters; it must be a text of at most 10,000 characters."),
         ("prompt", ["a"], "Prompt must be a text of at most 10,000 characters, not a list."),
         ("guidance_scale", "5", "Guidance must be a number from 1 to 30, not '5'."),
-        ("model", "nothing", "model: 'nothing' is not here"),
+        ("model", "nothing", "Model: 'nothing' is not here"),
     ],
 )
 def test_bad_input_is_one_sentence_with_the_label(visitor: Page, field: str, value: object, sentence: str) -> None:
