@@ -4,7 +4,6 @@ import hashlib
 import os
 import re
 import shutil
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -100,12 +99,17 @@ def size_of(folder: Path) -> int:
     return sum(Path(place, name).lstat().st_size for place, _, names in os.walk(folder) for name in names)
 
 
-def check_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None:
+def check_sqlite(version: tuple[int, ...] | None = None) -> None:
     """Check this Python's SQLite, in which the history is kept: before 3.34 it cannot search for parts of words.
 
     Raises:
-        SetupError: it is too old.
+        SetupError: it is too old, or missing.
     """
+    try:
+        import sqlite3  # noqa: PLC0415  (a Python built without it must get a sentence)
+    except ImportError as error:
+        raise SetupError("This Python has no sqlite3 module, which the studio needs; start it with another Python.") from error
+    version = version or sqlite3.sqlite_version_info
     if version < (3, 34):
         raise SetupError(
             f"This Python's SQLite {'.'.join(map(str, version))} is too old: the studio needs 3.34 or newer; start it with another Python."

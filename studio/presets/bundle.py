@@ -109,8 +109,8 @@ def _unpacked(data: bytes, called: str) -> Incoming:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
             _check(entries, called)
             return _read_entries(archive, entries, called)
-    # What zipfile raises for damaged headers, data, encrypted files and kinds of compression that it does not know.
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
+    # What zipfile raises for damaged headers and data, and, as RuntimeError, for encrypted files and compression that it does not know.
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
         raise BadPreset(f"{called} is a damaged or locked zip; export it again.") from error
 
 

@@ -281,6 +281,7 @@ class DiskHistory:
         """Put in order what the last studio left; what fails here is told, and pictures are kept all the same."""
         try:
             atomic.sweep(self._pictures)
+            atomic.sweep(self._small)
             self._mending_note = mend(self._base, self._pictures)
         except Exception:
             log.exception("the history could not be mended")

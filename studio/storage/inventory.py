@@ -64,11 +64,11 @@ class DiskInventory:
 
     def _models(self) -> Iterator[tuple[str, Path]]:
         yield from self._settings.embedded_models
-        first = Path(self._first).resolve() if os.path.isdir(self._first) else None  # noqa: PTH112  (unlike Path.is_dir it takes any text)
+        first = os.path.realpath(self._first) if os.path.isdir(self._first) else ""  # noqa: PTH112  (unlike Path.is_dir it takes any text)
         if first:
-            yield first.name, Path(self._first)
+            yield Path(first).name, Path(self._first)
         for entry in self._entries(self._settings.models_dir, "model"):
-            if entry.resolve() == first:
+            if first and os.path.realpath(entry) == first:  # unlike Path.resolve it takes links that lead in a circle
                 continue
             if os.path.isdir(entry) and entry.name != LORAS_FOLDER:  # noqa: PTH112  (unlike Path.is_dir it says no where it may not look)
                 yield entry.name, entry

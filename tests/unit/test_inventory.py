@@ -48,6 +48,7 @@ def test_the_chosen_model_comes_first_by_name_or_folder(tmp_path: Path) -> None:
     other = make_folder(tmp_path / "elsewhere" / "c")
     assert [card.name for card in read(tmp_path, first="b").read().models] == ["b", "a"]
     assert read(tmp_path, first=str(other)).read().models[0].name == "c"
+    (tmp_path / "models" / "circle").symlink_to(tmp_path / "models" / "circle")
     # What was fetched by its id lies among the models.
     assert [card.name for card in read(tmp_path, first=str(tmp_path / "models" / "b")).read().models] == ["b", "a"]
 
