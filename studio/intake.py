@@ -42,13 +42,14 @@ class Taken:
     notes: tuple[str, ...] = ()
 
 
-def read(data: bytes, *, kind: str = "", name: str = "The picture") -> Taken:
+def read(data: bytes, *, kind: str = "", name: str = "The picture", most: int = MAX_FILE_BYTES) -> Taken:
     """Open a picture file's bytes.
 
     Args:
         data: the whole file; for a pose also OpenPose's JSON, which is drawn.
         kind: what the picture is for, `sketch`, `depth` or `pose`; decides what shows through where it is transparent.
         name: what the sentence calls it.
+        most: how many bytes it may have.
 
     Raises:
         BadPicture: it is no picture of a known format, damaged, too large or too small.
@@ -56,8 +57,8 @@ def read(data: bytes, *, kind: str = "", name: str = "The picture") -> Taken:
     """
     if kind == "pose" and data[:64].removeprefix(codecs.BOM_UTF8).lstrip()[:1] in (b"{", b"["):
         return Taken(_drawn(data.decode("utf-8-sig", "replace")))
-    if len(data) > MAX_FILE_BYTES:
-        raise BadPicture(f"{name} is a file of {len(data) / 1e6:.0f} MB; give one of at most {MAX_FILE_BYTES // 10**6} MB.")
+    if len(data) > most:
+        raise BadPicture(f"{name} is a file of {len(data) / 1e6:.0f} MB; give one of at most {most // 10**6} MB.")
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
             _check_size(opened.size, name)

@@ -204,12 +204,7 @@ class JobQueue:
             StudioError: the queue is closed.
         """
         with self._ready:
-            if self._closed:
-                raise StudioError("The studio is closing; start it again.")
-            if not again and len(self._lanes.get(job.lane, ())) >= self._per_visitor:
-                raise QueueFull(f"You have {self._per_visitor} pictures waiting; wait for one of them or stop it.")
-            if not again and sum(map(len, self._lanes.values())) >= self._limit:
-                raise QueueFull(f"{self._limit} pictures are waiting, which is all the queue holds; try again in a minute.")
+            self.check_room(job, again=again)
             if job.lane in self._lanes:
                 self._lanes[job.lane].append(job)
             else:
@@ -218,6 +213,16 @@ class JobQueue:
                     self._lanes.move_to_end(self._served_last)
             self._tell_places()
             self._ready.notify()
+
+    def check_room(self, job: Job, *, again: bool = False) -> None:
+        """Raise what `put` would raise now."""
+        with self._ready:
+            if self._closed:
+                raise StudioError("The studio is closing; start it again.")
+            if not again and len(self._lanes.get(job.lane, ())) >= self._per_visitor:
+                raise QueueFull(f"You have {self._per_visitor} pictures waiting; wait for one of them or stop it.")
+            if not again and sum(map(len, self._lanes.values())) >= self._limit:
+                raise QueueFull(f"{self._limit} pictures are waiting, which is all the queue holds; try again in a minute.")
 
     @property
     def closed(self) -> bool:

@@ -14,6 +14,7 @@ from studio.images import content_key
 from studio.inventory import LoraCard
 from studio.jobs import UNKEPT, Job
 from studio.kept import Asked
+from studio.people import OWNER, Person
 from studio.plan import Plan
 from studio.ports import Backlog, Card, EngineFacts, Gallery, Hashes, Pictures
 from studio.provenance import Mark, Provenance, versions_of
@@ -21,6 +22,8 @@ from studio.request import GenerationRequest, shorten
 from studio.settings import VERSION
 
 log = logging.getLogger("studio")
+WAITING_DAYS = 7
+"""How long a job that cannot be taken up is tried again at each start."""
 MAX_STARTS = 2
 """A job that was running when the studio was killed is begun so often in all; it may be what killed it."""
 
@@ -33,11 +36,13 @@ class Keeping:
 
     def __init__(self, gallery: Gallery | None, backlog: Backlog | None, hashes: Hashes | None = None) -> None:
         self._gallery, self._backlog, self._hashes = gallery, backlog, hashes
-        self._note = ""
+        # By person: why their newest job could not be noted.
+        self._unnoted: dict[str, str] = {}
 
-    def notes(self) -> tuple[str, ...]:
-        """Return sentences about what could not be kept."""
-        return tuple(filter(None, (*(self._gallery.notes() if self._gallery else ()), self._note)))
+    def notes(self, person: Person = OWNER) -> tuple[str, ...]:
+        """Return sentences for a person about what could not be kept."""
+        unnoted = self._unnoted.get(person.id)
+        return (*(self._gallery.notes(person) if self._gallery else ()), *((unnoted,) if unnoted else ()))
 
     def left(self) -> Iterator[Asked]:
         """Yield the jobs that the last studio did not finish, in the order in which they were asked for."""
@@ -52,9 +57,9 @@ class Keeping:
                 self._backlog.note(entry)
             except StudioError as error:
                 log.warning("a job could not be noted: %s", error)
-                self._note = f"Your queue would not survive a restart of the studio: {error}"
+                self._unnoted[job.person.id] = f"Your queue would not survive a restart of the studio: {error}"
             else:
-                self._note = ""
+                self._unnoted.pop(job.person.id, None)
 
     def started(self, job: Job) -> None:
         """Count a start of a job."""
@@ -65,6 +70,11 @@ class Keeping:
         """Forget a job: it ended, or somebody stopped it."""
         if self._backlog:
             self._backlog.drop(key)
+
+    def give_up(self, left: Asked) -> None:
+        """Forget a job that cannot be taken up if it waits for too long: nobody would expect its picture any more."""
+        if time.time_ns() - left.made > WAITING_DAYS * 24 * 3600 * 10**9:
+            self.over(left.id)
 
     def provenances(
         self, plan: Plan, facts: EngineFacts, maps: Sequence[Image.Image], images: Sequence[Image.Image]

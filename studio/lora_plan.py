@@ -2,6 +2,7 @@
 
 import difflib
 from dataclasses import dataclass
+from unicodedata import normalize
 
 from studio.errors import InvalidRequest
 from studio.inventory import Inventory, LoraCard, ModelCard
@@ -29,7 +30,10 @@ def gather(request: GenerationRequest, inventory: Inventory) -> GenerationReques
     """
     if tags := _tags("negative_prompt", request.negative_prompt):
         raise InvalidRequest(f"negative_prompt: {tags[0][0]} belongs into the prompt; a weight below 0 pushes away from a LoRA.")
-    uses = {use.name: use for use in request.loras}
+    uses = {}
+    for use in request.loras:
+        card = _named(use.name, inventory)
+        uses[card.name if card else use.name] = use.model_copy(update={"name": card.name}) if card else use
     for _, use in _tags("prompt", request.prompt):
         card = _find(use.name, inventory)
         if card is None:
@@ -47,7 +51,7 @@ def plan_lora(index: int, use: LoraUse, model: ModelCard, inventory: Inventory) 
     Raises:
         InvalidRequest: it is not here, cannot be used, or would not change the model.
     """
-    card = next((card for card in inventory.loras if card.name == use.name), None)
+    card = _named(use.name, inventory)
     if card is None:
         raise InvalidRequest(f"loras[{index}].name: {_absence(use.name, inventory)}")
     verdict = card.verdict(model)
@@ -76,9 +80,19 @@ def _tags(field: str, prompt: str) -> list[tuple[str, LoraUse]]:
 
 def _find(name: str, inventory: Inventory) -> LoraCard | None:
     """Find a tag's LoRA; tags of other programs leave the folder out, which will do where it is clear."""
-    exact = [card for card in inventory.loras if card.name == name]
-    loose = exact or [card for card in inventory.loras if card.name.rpartition("/")[2] == name]
-    return loose[0] if len(loose) == 1 else None
+    loose = [card for card in inventory.loras if _alike(card.name.rpartition("/")[2], name)]
+    return _named(name, inventory) or (loose[0] if len(loose) == 1 else None)
+
+
+def _named(name: str, inventory: Inventory) -> LoraCard | None:
+    """Find a LoRA by its whole name."""
+    found = sorted((card for card in inventory.loras if _alike(card.name, name)), key=lambda card: card.name != name)
+    return found[0] if found else None
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether two names look the same: some systems write an accent as a sign of its own."""
+    return normalize("NFC", one) == normalize("NFC", other)
 
 
 def _absence(name: str, inventory: Inventory) -> str:

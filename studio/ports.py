@@ -10,7 +10,7 @@ from studio.access import Access
 from studio.events import Agreement, Finished
 from studio.inventory import ControlNetCard, Inventory, LoraCard, ModelCard
 from studio.kept import Change, Entry, Leaf, Query, Shelves
-from studio.people import Person
+from studio.people import OWNER, Person
 from studio.plan import Plan
 from studio.pose import Pose
 from studio.request import ControlUse
@@ -205,8 +205,8 @@ class Gallery(Protocol):
         """Wait until all that was noted is written, or could not be; False when `timeout` seconds were not enough."""
         ...
 
-    def notes(self) -> tuple[str, ...]:
-        """Return what a person should know: what could not be kept and why, and whether the history was made anew."""
+    def notes(self, person: Person = OWNER) -> tuple[str, ...]:
+        """Return what a person should know: which of their pictures could not be kept and why, and to the owner how the history fares."""
         ...
 
     def page(self, person: Person, query: Query, *, before: int | None = None, count: int = 60) -> Leaf:

@@ -56,8 +56,7 @@ class Studio:
         """Start working: the default model is loaded in the background. Returns at once."""
         if self.gallery:
             self.gallery.open()
-        models = self._inventory.read().models
-        self._worker.start(models[0] if models else None)
+        self._worker.start(next(iter(self._inventory.read().models), None))
         return self
 
     def resume(self) -> None:
@@ -73,7 +72,8 @@ class Studio:
                     continue
                 job = self._planned(left.request, {}, visitor=left.visitor, person=left.person, key=left.id)
             except StudioError as error:
-                # Its file stays: what it lacks, such as a model, may be here at the next start.
+                # Its file stays for a while: what it lacks, such as a model, may be here at the next start.
+                self._keeping.give_up(left)
                 self._left_over.append((left.person, f"A picture of your queue could not be taken up again: {error}"))
                 continue
             if left.starts < MAX_STARTS:
@@ -124,6 +124,7 @@ class Studio:
         job = self._planned(request, images or {}, visitor=visitor, person=person)
         for control in job.plan.controls:
             self._check_ready(control.use, person)
+        self._queue.check_room(job)  # before a guest is charged
         if self._access:
             self._access.admit(person, job.plan, waiting=sum(job.person.id == person.id for job in self._queue.waiting()))
         if lasting:
@@ -140,7 +141,7 @@ class Studio:
 
     def notes(self, person: Person = OWNER) -> tuple[str, ...]:
         """Return sentences for a person about what could not be kept, and why."""
-        return (*self._keeping.notes(), *(sentence for whose, sentence in self._left_over if whose.id == person.id))
+        return (*self._keeping.notes(person), *(sentence for whose, sentence in self._left_over if whose.id == person.id))
 
     def keep(self, picture: Image.Image, *, person: Person = OWNER) -> str:
         """Keep a picture of any mode and return the hash by which the person's requests may name it.
@@ -254,9 +255,8 @@ class Studio:
         return self._tokens.count(card, without_tags(text))
 
     def _may_see(self, person: Person, job: Job) -> bool:
-        if person.role == "owner" or job.person.id == person.id:
-            return True
-        return bool(self._access and self._access.shares_with(person) and job.person.role == "owner")
+        own = person.role == "owner" or job.person.id == person.id
+        return own or bool(self._access and self._access.shares_with(person) and job.person.role == "owner")
 
     def _admitted(self, use: ControlUse, size: tuple[int, int], person: Person) -> Image.Image:
         if (picture := self.picture(use.image, person=person)) is None:

@@ -10,7 +10,7 @@ from studio import intake
 from studio.errors import BadPicture
 from studio.ports import Pictures
 from studio.presets import Preset
-from studio.presets.bundle import Incoming
+from studio.presets.bundle import MAX_FILE_BYTES, Incoming
 
 PICTURE_SIDE = 384
 MAX_PIXELS = 500_000_000
@@ -47,7 +47,7 @@ class Taking:
         for key in preset.pictures():
             if key in self._files and key not in self._done:
                 self._done.add(key)
-                self._take(preset, partial(intake.read, self._files[key]))
+                self._take(preset, partial(intake.read, self._files[key], most=MAX_FILE_BYTES))
             if self._pictures.get(key) is None:
                 what = "its own picture" if key == preset.picture else "the picture of a control unit"
                 self.notes.append(f"{preset.name}: {what} is not in the file.")

@@ -8,6 +8,10 @@ import numpy as np
 from studio.control.detectors import Detector, Loader, checked
 from studio.control.plain import Pixels, Values
 
+SEEN = 1024
+"""Longer side, in pixels, of what Segment Anything looks at. It draws 192 masks at once as large as the picture it is given, which for
+4096 x 2048 would take 6 GB."""
+
 
 def _segment_anything(path: Path, *, model_type: str) -> Detector:
     import cv2  # noqa: PLC0415
@@ -17,7 +21,7 @@ def _segment_anything(path: Path, *, model_type: str) -> Detector:
     model = sam_model_registry[model_type](checkpoint=str(checked(path)))
 
     def detect(pixels: Pixels, values: Values) -> Pixels:
-        scale = values["resolution"] / min(pixels.shape[:2])
+        scale = min(values["resolution"] / min(pixels.shape[:2]), SEEN / max(pixels.shape[:2]))
         seen = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
         generator = SamAutomaticMaskGenerator(model, points_per_side=int(values["points"]), pred_iou_thresh=values["score"])
         found = sorted(generator.generate(seen), key=lambda mask: mask["area"], reverse=True)

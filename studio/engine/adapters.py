@@ -124,6 +124,16 @@ class Adapters:
         while held > RESIDENT_BYTES and len(self._kept) > len(wanted):
             held -= self._kept.popitem(last=False)[1].bytes
 
+    def free_but(self, planned: Sequence[PlannedLora] = ()) -> bool:
+        """Forget all but those of `planned`; whether there were any."""
+        others = self._kept.keys() - {_key(lora.card) for lora in planned}
+        for key in others:
+            del self._kept[key]
+        # What hangs on the modules would be held by them.
+        for hooks in (self.unet, self.text):
+            hooks.hang(())
+        return bool(others)
+
     def select(self, planned: Sequence[PlannedLora]) -> Selection:
         """Return what a run of these LoRAs hangs on the components.
 

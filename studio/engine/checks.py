@@ -32,10 +32,11 @@ STAMPED = ("*.safetensors", "config.json", "model_index.json", *(f"{part}/*.*" f
 
 @dataclass(frozen=True)
 class Weights:
-    """Where one part's weights are: its folder, the variant in the file names (may be empty) and the size in bytes."""
+    """Where one part's weights are: its folder, the variant in the file names (may be empty), their number formats and bytes."""
 
     folder: Path
     variant: str
+    formats: frozenset[str]
     bytes: int
 
 
@@ -178,10 +179,10 @@ class _Checker:
             infix = f".{variant}" if variant else ""
             index = folder / f"{stem}.safetensors.index{infix}.json"
             single = folder / f"{stem}{infix}.safetensors"
-            if single.is_file():
-                return Weights(folder, variant, self.whole(single))
-            if index.is_file():
-                return Weights(folder, variant, sum(self.whole(folder / shard) for shard in self.shards(index)))
+            if single.is_file() or index.is_file():
+                files = [single] if single.is_file() else [folder / shard for shard in self.shards(index)]
+                formats, sizes = zip(*map(self.whole, files), strict=True)
+                return Weights(folder, variant, frozenset().union(*formats), sum(sizes))
         pickled = sorted(file.name for file in folder.glob("*") if file.suffix in PICKLED)
         if pickled:
             raise BrokenModel(
@@ -200,8 +201,8 @@ class _Checker:
             raise self.broken(f"{shown} names files outside its folder")
         return names
 
-    def whole(self, file: Path) -> int:
-        """Return the file's size after checking that its header and all its tensors are there."""
+    def whole(self, file: Path) -> tuple[set[str], int]:
+        """Return the number formats in the file and its size, after checking that its header and all its tensors are there."""
         shown = f"{file.parent.name}/{file.name}"
         try:
             size = file.stat().st_size
@@ -210,12 +211,13 @@ class _Checker:
                 if not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
                     raise self.broken(f"{shown} is damaged or cut short")
                 header = json.loads(stream.read(length))
-            ends = [entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"]
-            expected = 8 + length + max(ends, default=0)
+            entries = [entry for key, entry in header.items() if key != "__metadata__"]
+            formats = {str(entry["dtype"]) for entry in entries}
+            expected = 8 + length + max((entry["data_offsets"][1] for entry in entries), default=0)
         except FileNotFoundError:
             raise self.broken(f"{shown} is missing") from None
         except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
             raise self.broken(f"{shown} is damaged") from error
         if size < expected:
             raise self.broken(f"{shown} is cut short: {size:,} of {expected:,} bytes are there")
-        return size
+        return formats, size

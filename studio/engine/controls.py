@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from diffusers import ControlNetModel, T2IAdapter
 
 from studio.engine.checks import inspect_weights, stamp_of
-from studio.engine.devices import memory_explained, release
+from studio.engine.devices import memory_explained, release, with_room
 from studio.engine.loader import Model, quiet, read_module
-from studio.errors import BrokenModel, OutOfMemory, StudioError
+from studio.errors import BrokenModel, StudioError
 from studio.inventory import ControlNetCard, UnetShape
 from studio.ports import Progress
 from studio.stamps import Stamp
@@ -71,7 +72,7 @@ class Resident:
         for i, card in enumerate(wanted):
             if card not in self._nets:
                 progress(i / len(wanted), f"reading the ControlNet {card.name}")
-                self._nets[card] = self._read(card, model, wanted)
+                self._nets[card] = with_room(partial(read_net, card, model), partial(self.free_but, wanted))
             self._nets[card] = self._nets.pop(card)
         self._trim(wanted)
 
@@ -93,19 +94,11 @@ class Resident:
         """Free those in another number format."""
         self._free([card for card, net in self._nets.items() if net.module.dtype != dtype])
 
-    def clear(self) -> None:
-        """Free all."""
-        self._free(list(self._nets))
-
-    def _read(self, card: ControlNetCard, model: Model, wanted: Sequence[ControlNetCard]) -> Net:
-        try:
-            return read_net(card, model)
-        except OutOfMemory:
-            others = [held for held in self._nets if held not in wanted]
-            if not others:
-                raise
-            self._free(others)
-        return read_net(card, model)
+    def free_but(self, wanted: Sequence[ControlNetCard] = ()) -> bool:
+        """Free all but those of `wanted`; whether there were any."""
+        others = [held for held in self._nets if held not in wanted]
+        self._free(others)
+        return bool(others)
 
     def _trim(self, wanted: Sequence[ControlNetCard]) -> None:
         for card in [held for held in self._nets if held not in wanted]:
@@ -132,7 +125,7 @@ def read_net(card: ControlNetCard, model: Model) -> Net:
         _check_blocks(card, model)
     placement = model.placement
     with memory_explained(placement.device, doing=f"loading {card.name}"), quiet():
-        module = read_module(card.name, card.path, CLASSES[card.architecture], variant=weights.variant)
+        module = read_module(card.name, weights, CLASSES[card.architecture])
         module = module.to(placement.device, placement.dtype)
     size = sum(weight.numel() * weight.element_size() for weight in module.parameters())
     if card.architecture == "t2i_adapter":

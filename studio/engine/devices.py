@@ -2,9 +2,10 @@
 
 import gc
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 
@@ -16,6 +17,9 @@ from studio.settings import DeviceName, PrecisionName
 SMALL_MODEL = 100_000_000
 # In the words of torch's CPU allocator, of the same on Windows, of that for MPS, and of cuBLAS and cuDNN.
 OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,20 @@ def memory_explained(device: torch.device, *, doing: str) -> Iterator[None]:
         ) from error
 
 
+def with_room(work: Callable[[], T], make_room: Callable[[], bool]) -> T:
+    """Do a piece of work; if memory runs out and `make_room` can free any, do it once more.
+
+    Raises:
+        OutOfMemory: there is no room even so.
+    """
+    try:
+        return work()
+    except OutOfMemory:
+        if not make_room():
+            raise
+    return work()
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell running out of memory from a defect; only some of torch's allocators and libraries raise an error of their own for it."""
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in str(error) for words in OUT_OF_MEMORY)
@@ -125,7 +143,7 @@ def _present(name: str) -> bool:
 def _fast_dtype(device: torch.device, parameters: int) -> torch.dtype:
     match device.type:
         case "cpu":
-            return torch.bfloat16 if parameters >= SMALL_MODEL and _cpu_has_bfloat16() else torch.float32
+            return torch.bfloat16 if parameters >= SMALL_MODEL and cpu_has_bfloat16() else torch.float32
         case "xpu":
             return torch.bfloat16
         case _:
@@ -133,7 +151,7 @@ def _fast_dtype(device: torch.device, parameters: int) -> torch.dtype:
             return torch.float16
 
 
-def _cpu_has_bfloat16() -> bool:
+def cpu_has_bfloat16() -> bool:
     found = torch.cpu.get_capabilities()
     return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
 

@@ -1,6 +1,7 @@
 """The real engine: one model at a time on one device, and runs of it."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import diffusers
 import torch
@@ -9,11 +10,11 @@ from PIL import Image
 
 from studio.engine.checks import stamp_of
 from studio.engine.controls import Resident
-from studio.engine.devices import choose_device, exact_label, label, memory_explained, release
+from studio.engine.devices import choose_device, exact_label, label, memory_explained, release, with_room
 from studio.engine.loader import LoadOptions, Model, load_model
 from studio.engine.runs import DiffusersRun, start_run
 from studio.engine.units import make_unit
-from studio.errors import OutOfMemory, StudioError
+from studio.errors import StudioError
 from studio.inventory import ModelCard
 from studio.plan import Plan
 from studio.ports import EngineFacts, Progress
@@ -61,7 +62,7 @@ class DiffusersEngine:
             StudioError: another model is loaded, a file is damaged or does not fit, or memory ran out; all else stays as it was.
         """
         model = self._loaded(plan)
-        model.adapters.make_ready(plan.loras, progress)
+        with_room(partial(model.adapters.make_ready, plan.loras, progress), partial(self._free_but, plan))
         self._controls.make_ready([control.net for control in plan.controls if control.use.weight], model, progress)
 
     def start(self, plan: Plan, maps: Sequence[Image.Image] = ()) -> DiffusersRun:
@@ -70,11 +71,15 @@ class DiffusersEngine:
         Raises:
             StudioError: another model is loaded, a ControlNet was not made ready, or memory ran out.
         """
-        model = self._loaded(plan)
-        with memory_explained(self._device, doing="starting a picture"):
-            given = [(control, drawn) for control, drawn in zip(plan.controls, maps, strict=True) if control.use.weight]
-            units = tuple(make_unit(control, self._controls.net(control.net), drawn) for control, drawn in given)
-            return start_run(model, plan, units=units)
+        model, make_room = self._loaded(plan), partial(self._free_but, plan)
+
+        def begin() -> DiffusersRun:
+            with memory_explained(self._device, doing="starting a picture"):
+                given = [(control, drawn) for control, drawn in zip(plan.controls, maps, strict=True) if control.use.weight]
+                units = tuple(make_unit(control, self._controls.net(control.net), drawn) for control, drawn in given)
+                return start_run(model, plan, units=units, make_room=make_room)
+
+        return with_room(begin, make_room)
 
     def rest(self) -> None:
         """Hand back freed memory; the model stays loaded."""
@@ -82,7 +87,8 @@ class DiffusersEngine:
 
     def describe(self) -> str:
         """Say where and how the model runs, such as "CPU, bfloat16"."""
-        return self._model.placement.describe() if self._model else label(self._device)
+        model = self._model  # the page asks on a thread of its own, while another one may be loaded
+        return model.placement.describe() if model else label(self._device)
 
     def facts(self) -> EngineFacts:
         """Say what a picture made now depends on besides its request and weights."""
@@ -93,18 +99,19 @@ class DiffusersEngine:
     def close(self) -> None:
         """Free the device."""
         self._model = None
-        self._controls.clear()
+        self._controls.free_but()
         release(self._device)
+
+    def _free_but(self, plan: Plan) -> bool:
+        """Free what a plan does not need, other ControlNets and LoRAs; whether there was any."""
+        nets = self._controls.free_but([control.net for control in plan.controls])
+        loras = self._model.adapters.free_but(plan.loras) if self._model else False
+        release(self._device)
+        return nets or loras
 
     def _read(self, model: ModelCard, progress: Progress) -> Model:
         options = LoadOptions(self._device, self._settings.precision, self._settings.preview)
-        try:
-            return load_model(model, options, progress=progress)
-        except OutOfMemory:
-            if not len(self._controls):
-                raise
-            self._controls.clear()
-        return load_model(model, options, progress=progress)
+        return with_room(partial(load_model, model, options, progress=progress), self._controls.free_but)
 
     def _loaded(self, plan: Plan) -> Model:
         if self._model is None or self._model.card != plan.model:

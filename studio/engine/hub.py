@@ -40,6 +40,8 @@ def fetch(model_id: str, into: Path, progress: Progress, *, endpoint: str | None
     target = into / model_id.replace("/", "--")
     if (target / INDEX).is_file():
         return target
+    if target.is_dir() and any(target.iterdir()):
+        raise MissingWeights(f"{target} is in the way: it holds files, but no {INDEX}; move it away, and {model_id} is fetched anew.")
     # Dotted, so that half a model is never offered.
     partial = into / f".{target.name}.partial"
     partial.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import diffusers
@@ -13,7 +12,7 @@ from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from studio.engine.adapters import Adapters
-from studio.engine.checks import Folder, inspect, inspect_weights
+from studio.engine.checks import Folder, Weights, inspect, inspect_weights
 from studio.engine.devices import Placement, is_out_of_memory, memory_explained, place
 from studio.engine.previews import PREVIEWERS, Previewer
 from studio.engine.sampling import make_scheduler, set_steps
@@ -26,6 +25,8 @@ from studio.schedulers import TABLE
 from studio.settings import PrecisionName, PreviewName
 
 PREVIEW_DECODER = "preview_decoder"
+HALF = {"F16": torch.float16, "BF16": torch.bfloat16}
+"""As headers of safetensors files name them."""
 
 
 @dataclass(frozen=True)
@@ -129,26 +130,24 @@ class _Reader:
     def part(self, part: str, kind: Any, *, start: float) -> Any:
         """Read one module, in the number format of its file."""
         self.progress(start, f"reading the {part.replace('_', ' ')}")
-        weights = self.folder.weights[part]
-        return read_module(self.card.name, weights.folder, kind, variant=weights.variant)
+        return read_module(self.card.name, self.folder.weights[part], kind)
 
     def preview_decoder(self, placement: Placement) -> Any | None:
         folder = self.folder.path / PREVIEW_DECODER
         if self.options.preview != "decoder" or not folder.is_dir():
             return None
         weights = inspect_weights(self.card.name, folder, stem="diffusion_pytorch_model")
-        module = read_module(self.card.name, folder, AutoencoderTiny, variant=weights.variant)
+        module = read_module(self.card.name, weights, AutoencoderTiny)
         return module.to(placement.device, placement.vae_dtype)
 
 
-def read_module(name: str, folder: Path, kind: Any, *, variant: str) -> Any:
-    """Read one module from its folder, in the number format of its file; frozen, in evaluation mode.
+def read_module(name: str, weights: Weights, kind: Any) -> Any:
+    """Read one module, in the number format of its files, or in float32 where they hold several; frozen, in evaluation mode.
 
     Args:
         name: what the model is called in sentences.
-        folder: its config.json and weights, checked before.
+        weights: where they are, beside their config.json; checked before.
         kind: a diffusers or transformers class.
-        variant: the variant in the file names; may be empty.
 
     Raises:
         BrokenModel: the weights do not fit the config.
@@ -156,9 +155,13 @@ def read_module(name: str, folder: Path, kind: Any, *, variant: str) -> Any:
 
     def load() -> tuple[Any, dict[str, Any]]:
         options: dict[str, Any] = {"use_safetensors": True, "local_files_only": True, "output_loading_info": True}
-        module, info = kind.from_pretrained(folder, variant=variant or None, dtype="auto", **options)
+        # Named, as diffusers would take "auto" for float32: twice the memory of most files.
+        floats = [name for name in weights.formats if "F" in name]
+        dtype = HALF.get(floats[0], torch.float32) if len(floats) == 1 else torch.float32
+        module, info = kind.from_pretrained(folder, variant=weights.variant or None, dtype=dtype, **options)
         return module, info
 
+    folder = weights.folder
     with READING:
         module, info = _attempt(name, f"{folder.name}/config.json", load)
     missing = sorted(info["missing_keys"])

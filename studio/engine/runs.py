@@ -1,7 +1,9 @@
 """A run of one request as a value: its latents, its own scheduler, its generators, its embeddings, its place."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Self
 
 import torch
@@ -10,8 +12,9 @@ from PIL import Image
 from studio.engine import guidance, sampling
 from studio.engine.adapters import NO_LORAS, Selection
 from studio.engine.decode import decode, to_image
-from studio.engine.devices import memory_explained
+from studio.engine.devices import memory_explained, with_room
 from studio.engine.estimate import blend
+from studio.engine.linear_map import Floats
 from studio.engine.loader import Model
 from studio.engine.previews import Latest
 from studio.engine.units import Rows, Unit, residuals
@@ -32,6 +35,7 @@ class DiffusersRun:
         arguments: keywords of every scheduler step, among them this run's generators.
         loras: what hangs on the U-Net while this run is stepped.
         units: its ControlNet units.
+        make_room: frees what the run does not need when memory runs out; whether there was any.
     """
 
     model: Model
@@ -41,6 +45,7 @@ class DiffusersRun:
     embeddings: torch.Tensor
     condition: torch.Tensor | None
     timesteps: list[torch.Tensor]
+    make_room: Callable[[], bool]
     training_steps: list[float]
     arguments: dict[str, Any]
     loras: Selection = NO_LORAS
@@ -64,8 +69,10 @@ class DiffusersRun:
         Raises:
             OutOfMemory: the device has no room; the run is as it was.
         """
-        with torch.inference_mode(), memory_explained(self.model.placement.device, doing="drawing"):
-            self._step(self._predict())
+        with torch.inference_mode():
+            prediction = with_room(self._predict, self.make_room)
+            with self._memory("drawing"):
+                self._step(prediction)
 
     def preview(self) -> Draw | None:
         """Return a function that draws the newest x0 estimate on another thread."""
@@ -85,8 +92,7 @@ class DiffusersRun:
                 f"The picture overflowed in {dtype}.", hint="Start the studio with --precision float32, or lower the guidance."
             )
         for row in self.latents.split(1):
-            with memory_explained(self.model.placement.device, doing="decoding the picture"):
-                pictures = decode(self.model.vae, row)
+            pictures = with_room(partial(self._decode, row), self.make_room)
             if self.model.previewer:
                 self.model.previewer.learn(row, pictures)
             yield to_image(pictures[0])
@@ -99,8 +105,19 @@ class DiffusersRun:
         scheduler = sampling.copy_scheduler(self.scheduler, self.plan.scheduler, latents=self.latents, seeds=self.plan.seeds)
         return replace(self, scheduler=scheduler, latents=self.latents.clone(), arguments=arguments)
 
+    def _memory(self, doing: str) -> AbstractContextManager[None]:
+        return memory_explained(self.model.placement.device, doing=doing)
+
+    def _decode(self, row: torch.Tensor) -> Floats:
+        with self._memory("decoding the picture"):
+            return decode(self.model.vae, row)
+
     def _predict(self) -> torch.Tensor:
         """Return the guided prediction, (pictures, channels, h, w), float32."""
+        with self._memory("drawing"):
+            return self._guided_answer()
+
+    def _guided_answer(self) -> torch.Tensor:
         timestep, dtype = self.timesteps[self.index], self.model.placement.dtype
         rows = torch.cat([self.latents] * 2) if self.guided else self.latents
         rows = self.scheduler.scale_model_input(rows, timestep).to(dtype)
@@ -122,8 +139,8 @@ class DiffusersRun:
         self.index += 1
 
 
-def start_run(model: Model, plan: Plan, *, units: tuple[Unit, ...] = ()) -> DiffusersRun:
-    """Begin a run: encode the prompts, draw the first noise, set the scheduler up."""
+def start_run(model: Model, plan: Plan, *, units: tuple[Unit, ...] = (), make_room: Callable[[], bool] = lambda: False) -> DiffusersRun:
+    """Begin a run: encode the prompts, draw the first noise, set the scheduler up. `make_room` is asked when memory runs out later."""
     device, request = model.placement.device, plan.request
     scheduler = sampling.make_scheduler(model.scheduler_config, plan.scheduler, seeds=plan.seeds)
     timesteps = sampling.set_steps(scheduler, plan.scheduler, steps=request.steps, device=device)
@@ -143,6 +160,7 @@ def start_run(model: Model, plan: Plan, *, units: tuple[Unit, ...] = ()) -> Diff
         embeddings=guidance.both(negative, positive, pictures=len(plan.seeds), guided=guided),
         condition=None if width is None else _condition(model, plan, width),
         timesteps=timesteps,
+        make_room=make_room,
         training_steps=[float(value) for value in torch.stack(timesteps).cpu()],
         arguments=sampling.step_arguments(scheduler, plan.scheduler, generators),
         loras=loras,

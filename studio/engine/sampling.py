@@ -63,6 +63,9 @@ def set_steps(scheduler: Any, row: Row, *, steps: int, device: torch.device) -> 
     else:
         scheduler.set_timesteps(steps, device=device)
     _cut(scheduler, row.evaluations(steps))
+    if hasattr(scheduler, "sigmas_interpol"):
+        # diffusers takes the levels back to the CPU, where sums with them wait for no device, but forgets those in between.
+        scheduler.sigmas_interpol = scheduler.sigmas_interpol.cpu()
     if hasattr(scheduler, "set_begin_index"):
         # Without it the first step is looked up by its timestep, and lands one too far when that one occurs twice.
         scheduler.set_begin_index(0)

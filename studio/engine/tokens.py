@@ -60,7 +60,11 @@ def read_tokenizer(model: ModelCard) -> tuple["Tokenizer", int]:
         if (folder / "tokenizer.json").is_file():
             from tokenizers import Tokenizer  # noqa: PLC0415
 
-            return Tokenizer.from_file(str(folder / "tokenizer.json")), window
+            tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+            # A folder saved after a pipeline used it pads and cuts every text to the window.
+            tokenizer.no_padding()
+            tokenizer.no_truncation()
+            return tokenizer, window
         vocabulary = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
         merges = (folder / "merges.txt").read_text(encoding="utf-8").splitlines()
         pairs = [tuple(line.split()) for line in merges if line and not line.startswith("#version")]
@@ -75,7 +79,7 @@ def read_tokenizer(model: ModelCard) -> tuple["Tokenizer", int]:
 def _window(config: Path) -> int:
     if not config.is_file():
         return WINDOW
-    window = int(json.loads(config.read_text(encoding="utf-8")).get("model_max_length", WINDOW))
+    window = int(json.loads(config.read_text(encoding="utf-8")).get("model_max_length") or WINDOW)
     # transformers writes an enormous number where no window is known.
     return window if window <= 10 * WINDOW else WINDOW
 

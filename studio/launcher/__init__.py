@@ -19,7 +19,7 @@ from studio.launcher.environment import (
     venv_python,
     works,
 )
-from studio.launcher.packages import install, installed_versions, log_file, missing, opencv_problem
+from studio.launcher.packages import check_installed, install, installed_versions, log_file, missing, opencv_problem
 
 ROOT = Path(__file__).resolve().parents[2]
 # PyTorch for Linux brings CUDA along; unpacked and downloaded files lie side by side while it is installed.
@@ -106,6 +106,7 @@ def prepare(root: Path, *, here: bool) -> Path:
     python = Path(sys.executable) if here else make_environment(folder)
     install(python, root / "requirements.txt", log=log_file(root), scratch=None if here else folder / "downloads")
     if not here:
+        check_installed(folder, root / "requirements.txt")
         mark_made(folder, root / "requirements.txt")
     if problem := opencv_problem(python):
         print(problem, file=sys.stderr)

@@ -97,9 +97,9 @@ def install(python: Path, requirements: Path, *, log: Path, scratch: Path | None
         SetupError: pip failed; the sentence says what to do.
     """
     command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar=off"]
-    # These would send the packages somewhere else than into the environment.
-    environment = {name: value for name, value in os.environ.items() if name not in ("PIP_USER", "PIP_TARGET", "PIP_PREFIX")}
-    environment["PYTHONUNBUFFERED"] = "1"
+    # These would send the packages somewhere else than into the environment; pip's configuration may ask for the first of them, too.
+    environment = {name: value for name, value in os.environ.items() if name not in ("PIP_TARGET", "PIP_PREFIX")}
+    environment |= {"PIP_USER": "0", "PYTHONUNBUFFERED": "1"}
     if scratch:
         # /tmp is often a small disk in memory.
         shutil.rmtree(scratch, ignore_errors=True)
@@ -115,6 +115,19 @@ def install(python: Path, requirements: Path, *, log: Path, scratch: Path | None
             shutil.rmtree(scratch, ignore_errors=True)
     if code:
         raise SetupError(explain(log.read_text(encoding="utf-8"), log))
+
+
+def check_installed(folder: Path, requirements: Path) -> None:
+    """Say where the packages may be if pip was content, but did not put them into the environment in `folder`.
+
+    Raises:
+        SetupError: some are not there.
+    """
+    if absent := missing(requirements.read_text(encoding="utf-8").splitlines(), installed_versions(folder)):
+        raise SetupError(
+            f"pip did not put {absent[0]} into {folder}; look with `pip config list` for a target or prefix that sends packages elsewhere, "
+            "remove it, and start again."
+        )
 
 
 def opencv_problem(python: Path) -> str:

@@ -14,7 +14,6 @@ from typing import Any
 
 from PIL import Image
 
-from studio import intake
 from studio.errors import BadPreset
 from studio.presets import foreign, names, plain
 from studio.presets.document import Preset, encode, read, schema_of
@@ -42,7 +41,11 @@ class Incoming:
 
 
 def pack(presets: Iterable[Preset], picture: Callable[[str], Image.Image | None]) -> bytes:
-    """Return a bundle; `picture` returns the picture of a key, or None when it is gone."""
+    """Return a bundle; `picture` returns the picture of a key, or None when it is gone.
+
+    Raises:
+        BadPreset: it is larger than what `open_file` takes.
+    """
     buffer = io.BytesIO()
     wanted: dict[str, None] = {}
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -55,6 +58,11 @@ def pack(presets: Iterable[Preset], picture: Callable[[str], Image.Image | None]
                 found.save(content, "PNG")
                 # A PNG is packed already.
                 archive.writestr(zipfile.ZipInfo(f"pictures/{key}.png"), content.getvalue())
+    if (size := len(buffer.getvalue())) > MAX_FILE_BYTES:
+        raise BadPreset(
+            f"The presets and their pictures take {size / 1e6:.0f} MB, and files of at most {MAX_FILE_BYTES // 10**6} MB can be taken in "
+            "again; export fewer at once, or a single one without pictures."
+        )
     return buffer.getvalue()
 
 
@@ -134,7 +142,7 @@ def _read_entries(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo], call
         name = PurePosixPath(entry.filename.replace("\\", "/")).name
         try:
             if _PICTURE.fullmatch(name):
-                pictures[name[:64]] = _content(archive, entry, intake.MAX_FILE_BYTES)
+                pictures[name[:64]] = _content(archive, entry, MAX_FILE_BYTES)
             elif name.lower().endswith((".json", ".csv")):
                 inner = _from_table_or_json(_content(archive, entry, MAX_JSON_BYTES), name)
                 presets += inner.presets

@@ -20,7 +20,7 @@ from studio.errors import StudioError
 from studio.events import Finished
 from studio.images import jpeg_bytes
 from studio.kept import Change, Entry, Leaf, Query, Shelves
-from studio.people import Person
+from studio.people import OWNER, Person
 from studio.provenance import Provenance
 from studio.request import GenerationRequest
 from studio.storage import history_files as files
@@ -117,8 +117,10 @@ class DiskHistory:
         with self._changed:
             return self._changed.wait_for(lambda: not self._to_do, timeout)
 
-    def notes(self) -> tuple[str, ...]:
-        """Return the sentences about what went wrong, those about the opening first."""
+    def notes(self, person: Person = OWNER) -> tuple[str, ...]:
+        """Return the sentences about what went wrong: of folder and database to the owner, to a guest of their own pictures alone."""
+        if person.role != "owner":
+            return (self._writing_note,) if any(one.person == person.id for one in self._unkept) else ()
         return tuple(filter(None, (self._base.note, self._mending_note, self._writing_note)))
 
     @property

@@ -2,10 +2,10 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from studio.characters import has_half
 from studio.errors import BadLora, BrokenModel
@@ -24,6 +24,7 @@ from studio.storage.names import left_out, shown
 log = logging.getLogger("studio")
 Card = ModelCard | ControlNetCard | BrokenCard
 Part = Literal["model", "controlnet"]
+Net = TypeVar("Net", ModelCard, ControlNetCard)
 LARGEST_SIDE = 2**16
 """Pixels that a model may have been trained for; more is a damaged number, which no page could show either."""
 
@@ -52,12 +53,14 @@ class DiskInventory:
         cards = [self._card(name, folder, MODELS) for name, folder in self._models()]
         nets = [self._card(name, folder, CONTROLNETS) for name, folder in self._controlnets()]
         models = [card for card in cards if isinstance(card, ModelCard)]
-        models.sort(key=lambda card: not card.is_called(self._first))
+        kept, others = _once(sorted(models, key=lambda card: not card.is_called(self._first)), "model")
+        kept_nets, other_nets = _once((card for card in nets if isinstance(card, ControlNetCard)), "controlnet")
+        broken = [card for card in [*cards, *nets] if isinstance(card, BrokenCard)]
         loras, broken_loras = self._loras.read()
         return Inventory(
-            models=tuple(models),
-            broken=tuple(card for card in [*cards, *nets, *self._closed.values()] if isinstance(card, BrokenCard)),
-            controlnets=tuple(card for card in nets if isinstance(card, ControlNetCard)),
+            models=kept,
+            broken=(*broken, *others, *other_nets, *self._closed.values()),
+            controlnets=kept_nets,
             loras=loras,
             broken_loras=broken_loras,
         )
@@ -70,13 +73,13 @@ class DiskInventory:
         for entry in self._entries(self._settings.models_dir, "model"):
             if first and os.path.realpath(entry) == first:  # unlike Path.resolve it takes links that lead in a circle
                 continue
-            if os.path.isdir(entry) and entry.name != LORAS_FOLDER:  # noqa: PTH112  (unlike Path.is_dir it says no where it may not look)
+            if entry.name != LORAS_FOLDER and _may_hold(entry):
                 yield entry.name, entry
 
     def _controlnets(self) -> Iterator[tuple[str, Path]]:
         yield from ((name, folder) for name, folder in self._settings.embedded_controlnets if folder.is_dir())
         for entry in self._entries(self._settings.controlnets_dir, "controlnet"):
-            if os.path.isdir(entry) or entry.suffix in controlnets.SINGLE_FILES:  # noqa: PTH112
+            if _may_hold(entry):
                 yield entry.name, entry
 
     def _entries(self, folder: Path, part: Part) -> list[Path]:
@@ -110,6 +113,19 @@ class DiskInventory:
         return card if self._hashes is None or isinstance(card, BrokenCard) else self._hashes.hashed(card)
 
 
+def _may_hold(entry: Path) -> bool:
+    """Whether something is a folder, or a file that somebody may take for one of weights, and is told why it is none."""
+    return entry.suffix in controlnets.SINGLE_FILES or os.path.isdir(entry)  # noqa: PTH112  (unlike Path.is_dir it says no where it may not look)
+
+
+def _once(cards: Iterable[Net], part: Part) -> tuple[tuple[Net, ...], list[BrokenCard]]:
+    """Part the cards from those with the name of one before them: a request could not say which of the two it means."""
+    first: dict[str, Net] = {}
+    others = [card for card in cards if first.setdefault(card.name, card) is not card]
+    told = "{0.parent.name}/{0.name} is left out, as another {1} has its name; rename the folder."
+    return tuple(first.values()), [BrokenCard(card.name, card.path, told.format(card.path, part), part) for card in others]
+
+
 def _described(name: str, folder: Path, shelf: Shelf) -> Card:
     try:
         return shelf.describe(name, folder)
@@ -129,6 +145,8 @@ def describe(name: str, folder: Path) -> ModelCard:
     Raises:
         BrokenModel: a config is missing or damaged, or the folder is of another kind; the sentence names the file.
     """
+    if folder.is_file():
+        raise BrokenModel(f"{name} is a single file; this studio reads folders in the layout of diffusers, so fetch the model as one.")
     if not (folder / "model_index.json").exists() and controlnets.is_controlnet(folder):
         raise BrokenModel(f"{name} is a ControlNet; move it from models/ to controlnets/.")
     kind = _config(name, folder / "model_index.json").get("_class_name")
@@ -186,7 +204,7 @@ def _config(name: str, path: Path) -> dict[str, Any]:
 
 
 def _watched(folder: Path) -> tuple[Path, ...]:
-    return folder / "model_index.json", folder / "config.json", *folder.glob("*/*config.json"), *folder.glob("*/*.safetensors")
+    return folder, folder / "model_index.json", folder / "config.json", *folder.glob("*/*config.json"), *folder.glob("*/*.safetensors")
 
 
 MODELS = Shelf("model", describe, _watched)

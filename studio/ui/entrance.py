@@ -3,7 +3,6 @@
 import asyncio
 import json
 import math
-from http.cookies import CookieError, SimpleCookie
 
 from starlette.types import Receive, Scope, Send
 
@@ -96,12 +95,15 @@ class Entrance:
 
 
 def cookie_of(headers: asgi.Headers, name: str) -> str:
-    """Return the value of a cookie, empty when it is not there."""
-    try:
-        found = SimpleCookie(headers.get("cookie", "")).get(name)
-    except CookieError:
-        return ""
-    return found.value if found else ""
+    """Return the value of a cookie, empty when it is not there.
+
+    Read by hand: `SimpleCookie` gives nothing at all when another program of this machine has set one that it cannot read, such as JSON.
+    """
+    for each in headers.get("cookie", "").split(";"):
+        found, _, value = each.strip().partition("=")
+        if found == name:
+            return value
+    return ""
 
 
 def _asked(body: bytes) -> tuple[str, str] | None:

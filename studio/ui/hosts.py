@@ -5,7 +5,10 @@ import socket
 from urllib.parse import urlsplit
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-EVERYWHERE = ("0.0.0.0", "::")
+# Servers listen to one family of addresses only, so that each "everywhere" has a loopback of its own.
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+# Addresses from the networks' edge; the way there shows by which address of ours we are reached.
+_FAR = {"0.0.0.0": (socket.AF_INET, "10.255.255.255"), "::": (socket.AF_INET6, "2001:db8::1")}
 
 
 class Hosts:
@@ -31,9 +34,15 @@ class Hosts:
 def reachable(address: str) -> list[str]:
     """Return the addresses to tell people of a server that listens at `address`; if at all of them, the network's first."""
     parts = urlsplit(address)
-    if parts.hostname not in EVERYWHERE:
+    host = parts.hostname or ""
+    if host not in EVERYWHERE:
         return [address]
-    return [f"http://{host}:{parts.port}" for host in dict.fromkeys((_network_address(), "127.0.0.1"))]
+    return [f"http://{bracketed(each)}:{parts.port}" for each in dict.fromkeys((_network_address(host), EVERYWHERE[host]))]
+
+
+def bracketed(host: str) -> str:
+    """Return a host as addresses name it: IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def is_loopback(address: str) -> bool:
@@ -55,11 +64,12 @@ def _own_names() -> set[str]:
     return {name, f"{name}.local", name.split(".")[0], f"{name.split('.')[0]}.local"}
 
 
-def _network_address() -> str:
+def _network_address(everywhere: str) -> str:
     """Return this machine's address in its network. Nothing is sent: a datagram socket only looks up the way."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("10.255.255.255", 1))
+    family, far = _FAR[everywhere]
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((far, 1))
             return str(probe.getsockname()[0])
-        except OSError:
-            return "127.0.0.1"
+    except OSError:
+        return EVERYWHERE[everywhere]

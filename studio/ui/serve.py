@@ -21,7 +21,7 @@ from urllib.request import getproxies
 from studio.errors import StudioError
 from studio.service import Studio
 from studio.settings import Settings
-from studio.ui.hosts import LOOPBACK, Hosts, reachable
+from studio.ui.hosts import EVERYWHERE, LOOPBACK, Hosts, bracketed, reachable
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -51,13 +51,17 @@ class Server:
     owner_secret: str = ""
     tunnels: list[Tunnel] = field(default_factory=list)
 
-    def publish(self, open_tunnel: Callable[[int], Tunnel]) -> str:
-        """Give the page an address that anybody can reach, and return it. It was served closed.
+    def publish(self, open_tunnel: Callable[[str, int], Tunnel]) -> str:
+        """Give the page, which was served closed, an address that anybody can reach, and return it.
+
+        `open_tunnel` is told at which address and port of this machine the page answers.
 
         Raises:
             StudioError: no tunnel can be had; the page goes on without one.
         """
-        tunnel = open_tunnel(urlsplit(self.address).port or 0)
+        parts = urlsplit(self.address)
+        host = parts.hostname or ""
+        tunnel = open_tunnel(EVERYWHERE.get(host, host), parts.port or 0)
         self.tunnels.append(tunnel)
         self.layers.publish(tunnel.address)
         return tunnel.address
@@ -109,7 +113,7 @@ def serve(studio: Studio, settings: Settings, *, host: str = "127.0.0.1", port: 
     page = build(studio, files=files)
     page.queue(api_open=False)
     # In brackets for gradio too, which puts it into addresses as it stands.
-    named = f"[{host}]" if ":" in host else host
+    named = bracketed(host)
     layers = Layers(page, studio, files, hosts=Hosts(chosen, closed=closed), mcp=settings.mcp)
     page.launch(server_name=named, server_port=chosen, **_options(layers, studio, settings))
     if not layers.in_place(page.app):

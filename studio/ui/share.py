@@ -21,20 +21,20 @@ CERTIFICATE = Path(tunneling.BINARY_FOLDER) / "certificate.pem"
 _LATER = "so the page goes on without; invite people in your network with --host 0.0.0.0, or try again later."
 
 
-def open_tunnel(port: int) -> Tunnel:
-    """Give the page at `port` of this machine a public https address. It takes up to a minute where the network is silent.
+def open_tunnel(host: str, port: int) -> Tunnel:
+    """Give the page at an address and port of this machine a public https address. It takes up to a minute where the network is silent.
 
     Raises:
         StudioError: the service cannot be reached, or its program is not the one whose checksum gradio states.
     """
     program = checked_program(Path(tunneling.BINARY_PATH), tunneling.BINARY_URL)
     try:
-        host, remote_port, certificate = _service()
+        gateway, remote_port, certificate = _service()
         CERTIFICATE.write_text(certificate, encoding="utf-8")
     except (httpx.HTTPError, OSError, ValueError, LookupError, TypeError) as error:
         log.info("the tunnel's service: %s", error)
         raise StudioError(f"The service that gives out public addresses cannot be reached, {_LATER}") from error
-    tunnel = tunneling.Tunnel(host, remote_port, "127.0.0.1", port, secrets.token_urlsafe(32), str(CERTIFICATE))
+    tunnel = tunneling.Tunnel(gateway, remote_port, host, port, secrets.token_urlsafe(32), str(CERTIFICATE))
     return _started(tunnel, program)
 
 

@@ -283,3 +283,38 @@ def test_pictures_of_any_mode_become_maps(fresh: DiffusersEngine, tiny_card: Mod
     ]
     assert torch.equal(runs[0].units[0].read[0], runs[1].units[0].read[0])
     assert torch.equal(latents_of(runs[0]), latents_of(runs[2]))
+
+
+@pytest.mark.parametrize("where", ["start", "draw", "decode"])
+def test_memory_that_runs_out_in_a_run_is_made_by_freeing_what_it_does_not_need(
+    fresh: DiffusersEngine, tiny_card: ModelCard, nets: tuple[ControlNetCard, ...], monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    wanted = latents_of(start(fresh, tiny_card, nets, use(nets[0])))
+    start(fresh, tiny_card, nets, use(nets[1]))
+    held, model = fresh._controls, fresh._model
+    assert model
+
+    def short(*given: Any) -> None:
+        if len(held) > 1:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 9 GB.")
+
+    part = {"start": held._nets[nets[0]].reader, "draw": model.unet, "decode": model.vae.decoder}[where]
+    handle = part.register_forward_pre_hook(short)
+    run = start(fresh, tiny_card, nets, use(nets[0]))
+    found = latents_of(run)
+    pictures = list(run.finish())
+    assert len(held) == 1 and torch.equal(found, wanted) and len(pictures) == 1
+    handle.remove()
+
+    def never(*given: Any) -> None:
+        raise RuntimeError("CUDA out of memory. Tried to allocate 9 GB.")
+
+    part.register_forward_pre_hook(never)
+
+    def all_of_it() -> None:
+        again = start(fresh, tiny_card, nets, use(nets[0]))
+        latents_of(again)
+        list(again.finish())
+
+    with pytest.raises(OutOfMemory, match="ran out of memory while"):
+        all_of_it()

@@ -24,7 +24,10 @@ def cuda_engine(settings: Settings, tiny_card: ModelCard) -> Iterator[DiffusersE
     engine.close()
 
 
-@pytest.mark.parametrize("name", ["Euler", "Euler a", "DPM++ 2M Karras", "DPM++ SDE", "DPM++ 2M SDE", "LCM", "DDPM", "SA-Solver"])
+@pytest.mark.parametrize(
+    "name",
+    ["Euler", "Euler a", "Heun", "DPM2", "DPM2 a Karras", "DPM++ 2M Karras", "DPM++ SDE", "DPM++ 2M SDE", "LCM", "DDPM", "SA-Solver"],
+)
 def test_seed_means_the_same_as_on_the_cpu(name: str, cuda_engine: DiffusersEngine, engine: DiffusersEngine, tiny_card: ModelCard) -> None:
     fields = {"scheduler": name, "batch_size": 2}
     there = latents_of(run_of(cuda_engine, tiny_card, **fields))

@@ -182,3 +182,9 @@ def test_half_precision_files_are_preferred_and_pickles_refused() -> None:
     pickled = {name.replace("vae/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.bin"): 1 for name in names}
     with pytest.raises(MissingWeights, match="vae is there as a pickled file only"):
         choose_files("a/b", pickled)
+
+
+def test_a_folder_in_the_way_is_told_before_anything_is_fetched(tmp_path: Path) -> None:
+    (tmp_path / "someone--tiny" / "unet").mkdir(parents=True)
+    with pytest.raises(MissingWeights, match=r"someone--tiny is in the way: it holds files, but no model_index.json; move it away"):
+        fetch("someone/tiny", tmp_path, lambda *_: None, endpoint="http://127.0.0.1:9")

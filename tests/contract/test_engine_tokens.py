@@ -1,5 +1,6 @@
 """The token counter agrees with the tokenizer that the engine encodes with, and reads damaged folders as such."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -59,3 +60,15 @@ import studio, studio.service
 assert not {{"torch", "transformers", "diffusers", "gradio"}} & set(sys.modules), sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_folder_that_a_pipeline_saved_after_use_counts_the_text_alone(tiny_copy: Path, tiny_card: ModelCard) -> None:
+    used = CLIPTokenizer.from_pretrained(tiny_copy / "tokenizer")
+    used("a red cat", padding="max_length", max_length=77, truncation=True)
+    used.save_pretrained(tiny_copy / "tokenizer")
+    assert '"padding":{' in "".join((tiny_copy / "tokenizer" / "tokenizer.json").read_text().split())
+    config = tiny_copy / "tokenizer" / "tokenizer_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"model_max_length": None}))
+    ours, plain = FolderTokens(), FolderTokens()
+    for text in TEXTS:
+        assert ours.count(replace(tiny_card, path=tiny_copy), text) == plain.count(tiny_card, text)

@@ -99,11 +99,11 @@ def test_things_and_their_rim_count_more() -> None:
     assert noisy.loss(wrong, counts).item() > noisy.loss(wrong).item()
 
 
-def test_most_noise_is_where_silhouettes_are_settled_and_in_no_order() -> None:
+def test_most_noise_is_where_silhouettes_are_settled_or_straightened_and_in_no_order() -> None:
     torch.manual_seed(0)
     times = blur(torch.randn(200, 32, 16, 16), SHAPING).times
-    assert ((times >= 600) & (times < 950)).sum() == 130
-    assert (times < 450).sum() == 30
+    assert ((times >= 600) & (times < 950)).sum() == 84
+    assert ((times >= 100) & (times < 400)).sum() == 70
     assert not torch.equal(times, times.sort().values)
 
 

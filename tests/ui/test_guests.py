@@ -22,6 +22,7 @@ from studio.access import Access, Quota
 from studio.errors import StudioError
 from studio.events import Cancelled
 from studio.people import OWNER, Person
+from studio.request import GenerationRequest
 from studio.settings import Settings
 from studio.storage.access import DiskBook
 from studio.ui.panels.guests import server_functions
@@ -75,6 +76,11 @@ def test_the_cookie_is_for_browsers_alone(closed: Closed) -> None:
     cookie = answer.headers["set-cookie"]
     assert "; HttpOnly" in cookie and "; SameSite=Lax" in cookie and "Secure" not in cookie
     assert client.get("/config").status_code == 200
+    # Cookies do not tell ports apart: other programs' ones come along, and not all are of a form that Python reads.
+    (name, value), *_ = client.cookies.items()
+    for odd in ('prefs={"x":1}', "who=John Smith", "bare", 'quoted="a', "=", f"{name}x=1"):
+        for header in (f"{odd}; {name}={value}", f"{name}={value};{odd}"):
+            assert closed.http(headers={"cookie": header}).get("/config").status_code == 200, header
     secure = closed.http(headers={"x-forwarded-proto": "https"})
     assert "; Secure" in enter(secure, closed.access.owner_secret).headers["set-cookie"]
 
@@ -329,11 +335,26 @@ class Forwarder:
         self._listener.close()
 
 
+def test_a_full_queue_takes_nothing_of_a_quota(closed: Closed) -> None:
+    client = closed.http()
+    enter(client, closed.access.invite("maker", name="Dora")[1])
+    dora = next(guest for guest in closed.access.guests() if guest.name == "Dora")
+    slow = [closed.studio.submit(GenerationRequest(steps=150), visitor=f"v{number % 9}") for number in range(65)]
+    try:
+        assert "64 pictures are waiting" in told(client, ask(client, steps=1))
+        assert closed.access.spent(dora.id) == 0
+    finally:
+        for job in reversed(slow):
+            closed.studio.stop(job)
+    assert "error" not in told(client, ask(client, steps=1))
+    assert closed.access.spent(dora.id) > 0
+
+
 def test_a_shared_page_is_reached_by_its_public_name_and_by_invitation_only(tmp_path: Path) -> None:
     with closed_fake(tmp_path) as closed:
         forwarder = Forwarder(int(closed.address.rsplit(":", 1)[1]))
         name = f"studio-test.localhost:{forwarder.port}"
-        public = closed.server.publish(lambda port: Tunnel(f"https://{name}", forwarder.close))
+        public = closed.server.publish(lambda host, port: Tunnel(f"https://{name}", forwarder.close))
         assert closed.server.links() == [f"{public}/#{closed.access.owner_secret}", f"{closed.address}/#{closed.access.owner_secret}"]
         assert closed.access.address == public
         outside = httpx.Client(
@@ -354,7 +375,7 @@ def test_a_shared_page_is_reached_by_its_public_name_and_by_invitation_only(tmp_
 
 
 def test_without_a_tunnel_the_page_goes_on(tmp_path: Path) -> None:
-    def no_tunnel(port: int) -> Tunnel:
+    def no_tunnel(host: str, port: int) -> Tunnel:
         raise StudioError("The tunnel's program cannot be downloaded here, so the page goes on without.")
 
     with closed_fake(tmp_path) as closed:
@@ -383,11 +404,11 @@ def test_the_tunnels_service_that_cannot_be_reached_is_one_sentence(monkeypatch:
         monkeypatch.setattr(tunneling, "BINARY_URL", address)
         monkeypatch.setitem(tunneling.CHECKSUMS, address, "0" * 64)
         with pytest.raises(StudioError, match="program cannot be downloaded here, so the page goes on without"):
-            share.open_tunnel(1)
+            share.open_tunnel("127.0.0.1", 1)
         monkeypatch.setattr(networking, "GRADIO_API_SERVER", address)
         monkeypatch.setattr(share, "checked_program", lambda path, url: path)
         with pytest.raises(StudioError, match="service that gives out public addresses cannot be reached"):
-            share.open_tunnel(1)
+            share.open_tunnel("127.0.0.1", 1)
         server.shutdown()
 
 
@@ -403,6 +424,29 @@ def test_a_host_of_the_network_is_closed(tmp_path: Path) -> None:
                 httpx.get(here, headers={"host": host}).status_code for host in ("127.0.0.1", "192.168.1.5:7860", socket.gethostname())
             ] == [401] * 3
             assert httpx.get(here, headers={"host": "evil.example"}).status_code == 403
+        finally:
+            server.close()
+
+
+def test_a_server_at_all_addresses_of_the_sixth_version_tells_those_that_answer(tmp_path: Path) -> None:
+    if not socket.has_ipv6:
+        pytest.skip("this Python knows no IPv6")
+    opened: list[tuple[str, int]] = []
+
+    def tunnel(host: str, port: int) -> Tunnel:
+        opened.append((host, port))
+        return Tunnel("https://studio-test.localhost", lambda: None)
+
+    with closed_fake(tmp_path) as closed:
+        try:
+            server = serve(closed.studio, Settings(data_dir=tmp_path), host="::", port=first_port() + 80)
+        except StudioError as error:
+            pytest.skip(f"this machine has no IPv6: {error}")
+        try:
+            for link in server.links():
+                assert httpx.get(link).status_code == 401
+            server.publish(tunnel)
+            assert opened == [("::1", int(server.address.rsplit(":", 1)[1]))]
         finally:
             server.close()
 

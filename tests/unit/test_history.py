@@ -342,6 +342,7 @@ def test_missing_files_are_told_until_they_are_back_or_deleted(open_history: Ope
     fill(again, 3)
     fill(again, 4)
     (note,) = again.notes()
+    assert again.notes(GUEST) == ()  # neither theirs nor for them to mend
     assert note.startswith("The files of 2 pictures of the history are not in the pictures folder any more; put back")
     for path, content in zip(paths[:1], contents, strict=False):
         path.write_bytes(content)
@@ -423,6 +424,7 @@ def test_a_lock_in_the_middle_loses_no_picture(open_history: Open, tmp_path: Pat
     other.execute("BEGIN IMMEDIATE")
     fill(history, 2)
     assert "could not be kept: The history's database cannot be used now (database is locked)" in history.notes()[0]
+    assert history.notes(GUEST) == ()  # no picture of theirs
     assert seeds(history) == [1]  # reading goes on
     other.execute("ROLLBACK")
     fill(history, 3)
@@ -463,6 +465,7 @@ def test_a_full_disk_is_told_and_the_picture_is_kept_once_there_is_room(open_his
         fill(history, 2)
         fill(history, 3)
         (note,) = history.notes()
+    assert history.notes(GUEST) == ()
     assert note.startswith("2 pictures could not be kept: The picture cannot be written: File too large; free some space")
     assert str(tmp_path) not in note
     fill(history, 4)

@@ -190,3 +190,31 @@ def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path) -> None:
     assert [card.problem for card in found.broken] == ["The folder models cannot be read: Not a directory; let the studio read it."]
     (tmp_path / "models").unlink()
     assert inventory.read().broken == ()
+
+
+def test_of_two_folders_of_one_name_one_is_offered_and_the_other_told(tmp_path: Path) -> None:
+    make_folder(tmp_path / "models" / "twin")
+    make_folder(tmp_path / "models" / "Mini")
+    mini, other = make_folder(tmp_path / "embedded", width=128), make_folder(tmp_path / "elsewhere" / "twin")
+    found = read(tmp_path, first=str(other), embedded=(("Mini", mini),)).read()
+    assert [(card.name, card.path) for card in found.models] == [("twin", other), ("Mini", mini)]
+    assert sorted(card.problem for card in found.broken) == [
+        "models/Mini is left out, as another model has its name; rename the folder.",
+        "models/twin is left out, as another model has its name; rename the folder.",
+    ]
+
+
+def test_a_checkpoint_in_a_single_file_is_told(tmp_path: Path) -> None:
+    make_folder(tmp_path / "models" / "good")
+    file = tmp_path / "models" / "v1-5-pruned.safetensors"
+    file.write_bytes(b"12345")
+    (tmp_path / "models" / "notes.txt").write_text("mine")
+    source = read(tmp_path)
+    found = source.read()
+    assert [card.name for card in found.models] == ["good"]
+    assert [card.problem for card in found.broken] == [
+        "v1-5-pruned.safetensors is a single file; this studio reads folders in the layout of diffusers, so fetch the model as one."
+    ]
+    file.unlink()
+    make_folder(file)
+    assert [card.name for card in source.read().models] == ["good", "v1-5-pruned.safetensors"]

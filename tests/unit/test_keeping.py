@@ -171,6 +171,25 @@ def test_a_job_whose_model_is_gone_waits_for_a_start_that_has_it(open_studio: Op
     assert found and isinstance(found.wait(10), Finished)
 
 
+def test_a_job_whose_model_does_not_come_back_is_forgotten_after_a_week(
+    open_studio: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Empty(FakeInventory):
+        def read(self) -> Inventory:
+            return Inventory(())
+
+    studio = open_studio(step_seconds=0.05)
+    studio.submit(GenerationRequest(steps=150), lasting=True)
+    studio.close()
+    later = time.time_ns() + 8 * 24 * 3600 * 10**9
+    monkeypatch.setattr("studio.keeping.time.time_ns", lambda: later)
+    for told in (1, 0):  # once more, and then no more
+        studio = open_studio(inventory=Empty())
+        assert len(studio.notes()) == told
+        studio.close()
+    assert list((tmp_path / "queue").glob("*.json")) == []
+
+
 def test_of_two_studios_on_one_folder_one_keeps_the_queue(open_studio: Open, tmp_path: Path) -> None:
     first = open_studio(step_seconds=0.05)
     job = first.submit(GenerationRequest(steps=150), lasting=True)
@@ -201,3 +220,4 @@ def test_a_queue_that_cannot_be_written_runs_all_the_same(open_studio: Open, tmp
     assert studio.notes()[0].startswith(
         "Your queue would not survive a restart of the studio: The queue cannot be written: Not a directory"
     )
+    assert studio.notes(GUEST) == ()

@@ -45,6 +45,13 @@ def stand_in(folder: Path, script: str, *, opencv: str = "exit 0") -> Path:
     return python
 
 
+def put_package(environment: Path, name: str) -> None:
+    """Leave in an environment what pip leaves of a package."""
+    package = environment / "lib" / "python3.11" / "site-packages" / f"{name}-2.0.dist-info"
+    package.mkdir(parents=True)
+    (package / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 2.0\n", encoding="utf-8")
+
+
 def run_launch(*arguments: str, folder: Path, code: str = "") -> subprocess.CompletedProcess[str]:
     start = ["-c", code] if code else [str(ROOT / "launch.py")]
     return subprocess.run([sys.executable, *start, *arguments], cwd=folder, capture_output=True, text=True, check=False)
@@ -208,6 +215,7 @@ def test_opencv_that_cannot_be_loaded_is_told_and_the_start_goes_on(tmp_path: Pa
     (folder / "pyvenv.cfg").write_text("version = 3.11.7\n", encoding="utf-8")
     requirements.write_text("opencv-python\n", encoding="utf-8")
     python = stand_in(folder / "bin", "exit 0", opencv="echo 'ImportError: libGL.so.1: cannot open' >&2; exit 1")
+    put_package(folder, "opencv-python")
     mends = "on Debian and Ubuntu `sudo apt install libgl1 libglib2.0-0` mends it."
     assert launcher.prepare(tmp_path, here=False) == python
     told = capsys.readouterr().err.splitlines()[-1]
@@ -272,6 +280,10 @@ def test_a_failed_installation_is_told_and_leaves_no_stamp(tmp_path: Path) -> No
         launcher.prepare(tmp_path, here=False)
     assert not launcher.is_ready(tmp_path, here=False)
     stand_in(folder, "echo Successfully installed numpy-2.0").chmod(0o755)
+    with pytest.raises(SetupError, match=r"pip did not put numpy into .*; look with `pip config list` for a target or prefix"):
+        launcher.prepare(tmp_path, here=False)
+    assert not launcher.is_ready(tmp_path, here=False)
+    put_package(folder.parent, "numpy")
     launcher.prepare(tmp_path, here=False)
     assert launcher.is_ready(tmp_path, here=False)
     (tmp_path / "requirements.txt").write_text("numpy\nscipy\n", encoding="utf-8")

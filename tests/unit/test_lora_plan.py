@@ -213,3 +213,19 @@ def test_a_file_is_read_again_only_when_it_changed(tmp_path: Path) -> None:
     assert changed and changed.touches("text")
     path.unlink()
     assert folders.read() == ((), ())
+
+
+def test_names_that_look_alike_are_one(tmp_path: Path) -> None:
+    """As macOS writes an accent into file names, and as keyboards type it."""
+    written, typed = "Cafe\u0301", "Caf\u00e9"
+    (tmp_path / "looks").mkdir()
+    write_lora(tmp_path / "looks" / f"{written}.safetensors", SD15)
+    loras, _ = LoraFolders([tmp_path]).read()
+    here = Inventory((MODEL,), loras=loras)
+    for made in (
+        plan(here, f"a <lora:{typed}:0.5>"),
+        plan(here, f"a <lora:looks/{typed}:0.5>"),
+        plan(here, "a", loras=[{"name": f"looks/{typed}", "weight": 0.5}]),
+        plan(here, f"a <lora:{typed}:0.5>", loras=[{"name": f"looks/{typed}"}]),
+    ):
+        assert [(lora.card.name, lora.weight) for lora in made.loras] == [(loras[0].name, 0.5)]

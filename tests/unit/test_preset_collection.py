@@ -366,6 +366,18 @@ def test_out_and_in_again(tmp_path: Path) -> None:
         presets.export(["p", "nothing"])
 
 
+def test_whatever_can_be_exported_can_be_taken_in_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = MemoryPictures()
+    noise = Image.frombytes("RGB", (2700, 2700), os.urandom(2700 * 2700 * 3))  # as a file 22 MB, more than what people may give
+    presets = room(tmp_path / "a", pictures=pictures)
+    for name, picture in (("p", noise), ("q", noise.transpose(Image.Transpose.FLIP_TOP_BOTTOM))):
+        presets.save(name, REQUEST.model_copy(update={"controls": (ControlUse(kind="depth", image=pictures.keep(picture)),)}))
+    taken = room(tmp_path / "b").take_in(presets.export(["p"])[1], "p.zip")
+    assert (taken.names, taken.notes) == (("p",), ())
+    with pytest.raises(BadPreset, match=r"take 44 MB, and files of at most 40 MB can be taken in again; export fewer at once"):
+        presets.export(["p", "q"])
+
+
 def test_a_preset_whose_pictures_are_not_in_the_file_is_taken_and_that_is_said(tmp_path: Path) -> None:
     pictures = MemoryPictures()
     key = pictures.keep(Image.new("RGB", (32, 32), "red"))

@@ -18,6 +18,7 @@ from ..models import CHANNELS, LATENT
 from . import crew
 from .control import trained_unet
 from .noise import noise_levels
+from .precision import FAST
 from .text import load_reader
 from .twin import Twin
 from .unet import texts_for
@@ -44,7 +45,7 @@ def complete(network: Any, clean: Tensor, states: Tensor, empty: Tensor) -> Tens
     for step in range(STEPS):
         times = first * (STEPS - step) // STEPS
         noisy = signal[times] * picture + spread[times] * noise
-        both = torch.cat([noisy, noisy]).to(torch.bfloat16, memory_format=torch.channels_last)
+        both = torch.cat([noisy, noisy]).to(FAST, memory_format=torch.channels_last)
         with torch.no_grad():
             found = network(both, torch.cat([times, times]), encoder_hidden_states=torch.cat([states, empty])).sample.float()
         told, untold = found.chunk(2)

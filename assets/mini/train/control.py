@@ -29,6 +29,7 @@ from . import crew
 from .inherit import inherit
 from .loop import Pace, learn
 from .noise import blur
+from .precision import FAST
 from .scenes import identities, pictures, render_all, scene_of
 from .text import load_reader
 from .twin import Twin
@@ -43,7 +44,7 @@ Draw = Callable[[Path, str, int, np.random.Generator], Map]
 
 @dataclass(frozen=True)
 class Examples:
-    """A batch: `clean` latents float32 (N, 32, 16, 16), `texts`, and `maps` in 0..1, bfloat16 (N, 3, 256, 256) channels last."""
+    """A batch: `clean` latents float32 (N, 32, 16, 16), `texts`, and `maps` in 0..1, in FAST precision (N, 3, 256, 256) channels last."""
 
     clean: Tensor
     texts: list[str]
@@ -98,7 +99,7 @@ class Source:
         clean = np.stack([self._latents[part][index] for part, index in rows]).astype(np.float32)
         maps = np.stack([_coloured(self._draw(self._run, part, index, rng)) for part, index in rows])
         texts = [text_for(scene_of(part, index), rng) for part, index in rows]
-        return Examples(torch.from_numpy(clean), texts, torch.from_numpy(maps).permute(0, 3, 1, 2).to(torch.bfloat16).div_(255))
+        return Examples(torch.from_numpy(clean), texts, torch.from_numpy(maps).permute(0, 3, 1, 2).to(FAST).div_(255))
 
 
 def _coloured(drawn: Map) -> NDArray[np.uint8]:
@@ -132,7 +133,7 @@ def train_control(run: Path, kind: str, minutes: float) -> ControlNetModel:
     if inherit(control, CONTROLNETS / kind):
         scale_exits(control, 1 / OBEDIENCE[kind])
     twin, source, read = Twin(control), Source(run, kind), load_reader(run)
-    unet.requires_grad_(False).to(torch.bfloat16, memory_format=torch.channels_last).set_attn_processor(AttnProcessor())
+    unet.requires_grad_(False).to(FAST, memory_format=torch.channels_last).set_attn_processor(AttnProcessor())
     painter: Any = torch.compile(unet)
 
     def loss_of(step: int) -> Tensor:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from ..world.styles import STYLES
 from .loop import Pace, learn
 from .lora import restyled_latents
+from .precision import FAST
 from .scenes import identities, pictures
 from .twin import Twin
 from .vae import OBJECT_WEIGHT, STYLED_EVERY, picture_loss
@@ -89,7 +90,7 @@ def train_decoder(run: Path, minutes: float) -> AutoencoderKL:
         torch.manual_seed(step)
         code, wanted, weight = source.batch(np.random.default_rng(6_000_000 + step))
         code = code + ROUGH * torch.rand(BATCH, 1, 1, 1) * torch.randn_like(code)
-        found = twin.network(code.to(torch.bfloat16, memory_format=torch.channels_last)).float()
+        found = twin.network(code.to(FAST, memory_format=torch.channels_last)).float()
         return picture_loss(found, wanted, weight) + FAINT * faint_loss(found, wanted, weight)
 
     parts.load_state_dict(learn(twin, loss_of, Pace(minutes, 6e-4, average=0.995), run, "decoder"))

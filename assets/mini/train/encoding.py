@@ -10,7 +10,10 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from numpy.typing import NDArray
 
-AT_ONCE = 20
+from .precision import autocast
+
+# Few, so that their maps stay in the cache: by twos a picture took half the time that it took by twenties.
+AT_ONCE = 2
 
 
 class Encoder:
@@ -24,7 +27,7 @@ class Encoder:
         rows: list[NDArray[np.float16]] = []
         for start in range(0, len(drawn), AT_ONCE):
             raw = torch.from_numpy(np.array(drawn[start : start + AT_ONCE])).permute(0, 3, 1, 2).float() / 127.5 - 1
-            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            with torch.no_grad(), autocast():
                 found = self._vae.encode(raw.contiguous(memory_format=torch.channels_last)).latent_dist.mean
             rows.append(found.float().numpy().astype(np.float16))
         return np.concatenate(rows)

@@ -17,6 +17,7 @@ from ..judge.network import COLOUR_NAMES, SHAPE_NAMES, SIDE_IN, Judge, Scores
 from ..judge.verdict import WEIGHTS
 from ..world.scene import GROUNDS, LIGHTS, Scene
 from .loop import Pace, learn
+from .precision import autocast
 from .scenes import identities, pictures, rendered, scene_of
 
 BATCH = 48
@@ -71,7 +72,7 @@ def train_judge(run: Path, minutes: float) -> Judge:
         raw = torch.from_numpy(np.asarray(source[rows])).permute(0, 3, 1, 2).float() / 127.5 - 1
         picture = roughen(functional.interpolate(raw, size=(SIDE_IN, SIDE_IN), mode="area"), rng)
         scenes = [scene_of("train", int(row)) for row in rows]
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             scores = judge(picture.contiguous(memory_format=torch.channels_last))
         return facts_lost(scores, scenes, [identities(run, "train")[row] for row in rows])
 
@@ -86,7 +87,7 @@ def smear(run: Path, count: int = 600) -> None:
     vae = cast("AutoencoderKL", AutoencoderKL.from_pretrained(run / "vae")).eval().to(memory_format=torch.channels_last)
     latents, rows = np.load(run / "latents-train.npy", mmap_mode="r"), []
     for start in range(0, count, 20):
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        with torch.no_grad(), autocast():
             drawn = vae.decode(torch.from_numpy(np.asarray(latents[start : start + 20])).float()).sample.float()
         rows.append(((drawn.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy())
     np.save(run / "smeared.npy", np.concatenate(rows))

@@ -23,6 +23,7 @@ from ..world.styles import STYLES
 from .judge import facts_lost, roughen
 from .loop import Pace, learn
 from .lora import restyled_latents
+from .precision import autocast
 from .scenes import identities, pictures, rendered, scene_of
 
 BATCH = 48
@@ -44,7 +45,7 @@ def styled_pictures(run: Path, name: str) -> NDArray[np.uint8]:
         rows = [_small(restyle(np.asarray(drawn[index]), np.asarray(ids[index]))) for index in range(CLEAN)]
         vae = cast("AutoencoderKL", AutoencoderKL.from_pretrained(run / "vae")).eval().to(memory_format=torch.channels_last)
         for code in restyled_latents(run, STYLES[name])[CLEAN : CLEAN + SMEARED].split(CHUNK):
-            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            with torch.no_grad(), autocast():
                 back = vae.decode(code).sample.float().clamp(-1, 1)
             rows += [_small(picture) for picture in ((back + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()]
         np.save(path, np.stack(rows))
@@ -85,7 +86,7 @@ def train_styled(run: Path, minutes: float) -> Judge:
     def loss_of(step: int) -> Tensor:
         torch.manual_seed(step)
         seen, names, rows = gallery.some(np.random.default_rng(11_000_000 + step))
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             scores = judge(seen)
         # In a style, light and ground may not show.
         plain = torch.tensor([not name for name in names])
@@ -123,7 +124,7 @@ def train_depth_reader(run: Path, minutes: float) -> depth.DepthReader:
         rows = np.sort(rng.integers(count, size=BATCH))
         seen = roughen(_tensor([_small(np.asarray(pictures(run, "train")[row])) for row in rows]), rng)
         wanted = np.stack([nearness(survey(scene_of("train", int(row)), SIDE_OUT)) for row in rows])
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             found = reader(seen)
         return (found.float() - torch.from_numpy(wanted).float() / 255).abs().mean()
 

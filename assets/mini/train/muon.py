@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .precision import FAST
+
 ROUNDS = 5
 FACTORS = (3.4445, -4.7750, 2.0315)
 
@@ -20,7 +22,7 @@ def orthogonal(stack: Tensor) -> Tensor:
     """Nearest semi-orthogonal matrices (N, rows, columns) by Newton-Schulz rounds, roughly (singular values in 0.7..1.2)."""
     a, b, c = FACTORS
     turned = stack.shape[1] > stack.shape[2]
-    found = (stack.transpose(1, 2) if turned else stack).bfloat16().contiguous()
+    found = (stack.transpose(1, 2) if turned else stack).to(FAST).contiguous()
     found = found / (found.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(ROUNDS):
         square = found @ found.transpose(1, 2)

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..models import LATENT, PIXELS, new_scheduler
+from .precision import FAST
 
 GAMMA, FLOOR = 5.0, 0.5
 # How much places in and beside things count, and those that an outline crosses, where even ground and sky count 1.
@@ -18,15 +19,18 @@ THINGS, OUTLINES = 3.0, 6.0
 CELL = PIXELS // LATENT
 # Shares of a batch, and up to which timestep each reaches.
 EVEN = ((0.0, 1.0), (0.0, 1000.0))
-# Silhouettes are settled from 950 down to 600: renderings noised to 600 came back as they were, spheres noised to 700 came back bent.
-SHAPING = ((0.0, 0.15, 0.3, 0.95, 1.0), (0.0, 450.0, 600.0, 950.0, 1000.0))
+# Silhouettes are settled from 950 down to 600; what is bent by then can be straightened from 400 down, where noise hides no outline.
+SHAPING = ((0.0, 0.05, 0.4, 0.55, 0.97, 1.0), (0.0, 100.0, 400.0, 600.0, 950.0, 1000.0))
 # Timesteps at which a bend can be seen through the noise and what is beneath it still be changed.
-BENDABLE = (200, 900)
+BENDABLE = (100, 900)
 
 
 @dataclass(frozen=True)
 class Noisy:
-    """`latents` bfloat16 (N, 32, 16, 16) at `times` int64 (N,); `wanted` is the velocity, float32, `weight` (N,) how much each counts."""
+    """`latents` (N, 32, 16, 16) in FAST precision at `times`, int64 (N,).
+
+    `wanted` is the velocity, float32, and `weight` (N,) how much each example counts.
+    """
 
     latents: Tensor
     times: Tensor
@@ -79,7 +83,7 @@ def blur(clean: Tensor, shares: tuple[tuple[float, ...], tuple[float, ...]] = EV
     low, high = BENDABLE
     bendable = ((times >= low) & (times < high)).view(-1, 1, 1, 1)
     shown = clean if bent is None else torch.where(bendable, bent, clean)
-    noisy = (a * shown + s * noise).to(torch.bfloat16, memory_format=torch.channels_last)
+    noisy = (a * shown + s * noise).to(FAST, memory_format=torch.channels_last)
     # The velocity that leads from what is shown to the clean latents: a * noise - s * clean where the two are the same.
     wanted = a * noise - s * clean + a * a / s * (shown - clean)
     return Noisy(noisy, times, wanted, weight[times])

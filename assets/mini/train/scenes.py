@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..world.render import SIZE, render
 from ..world.scene import Scene, sample_large, sample_posed, sample_scene
 
-FIRST_SEED = {"held": 10_000_000, "measure": 20_000_000, "posed": 30_000_000, "train": 60_000_000, "large": 80_000_000}
+FIRST_SEED = {"held": 10_000_000, "measure": 20_000_000, "posed": 30_000_000, "train": 100_000_000, "large": 120_000_000}
 COUNTS = {"held": 1_200, "train": 22_000, "posed": 3_000, "large": 5_000}
 CHUNK = 200
 

@@ -20,6 +20,7 @@ from ..tokens import load_tokenizer, write_tokenizer
 from ..world.captions import SLOTS, Caption, Writer
 from ..world.scene import sample_scene
 from .loop import Pace, learn
+from .precision import FAST, autocast
 
 BATCH = 128
 SCENES = 40_000_000
@@ -60,9 +61,9 @@ def token_ids(tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
 
 
 def load_reader(run: Path) -> Callable[[list[str]], Tensor]:
-    """A function from N texts to the frozen text encoder's states, bfloat16 (N, 77, 128)."""
+    """A function from N texts to the frozen text encoder's states, in FAST precision (N, 77, 128)."""
     tokenizer = cast("CLIPTokenizer", load_tokenizer(run / "tokenizer"))
-    encoder = cast("CLIPTextModel", CLIPTextModel.from_pretrained(run / "text_encoder", dtype=torch.bfloat16)).eval()
+    encoder = cast("CLIPTextModel", CLIPTextModel.from_pretrained(run / "text_encoder", dtype=FAST)).eval()
 
     def read(texts: list[str]) -> Tensor:
         with torch.no_grad():
@@ -94,7 +95,7 @@ def train_text(run: Path, minutes: float) -> CLIPTextModel:
     def loss_of(step: int) -> Tensor:
         captions = caption_batch(step)
         wanted = targets(captions)
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             scores = reader(token_ids(tokenizer, [caption.text for caption in captions]))
         return torch.stack([functional.cross_entropy(score.float(), wanted[:, index]) for index, score in enumerate(scores)]).mean()
 

@@ -30,7 +30,7 @@ EMPTY = 0.1
 CHUNK = 100
 FULL = 0.75
 # How often the scenes of each part are drawn. Among random scenes one in fifty is a single large sphere, the first that one sees bent.
-PARTS = {"train": 0.7, "large": 0.3}
+PARTS = {"train": 0.6, "large": 0.4}
 # Single objects are right long before pairs and figures, and `left of` and `right of` before the other relations.
 MIX = {"single": 0.25, "sides": 0.15, "pair": 0.4, "figure": 0.2}
 

@@ -20,6 +20,7 @@ from ..models import CHANNELS, LATENT, PIXELS, new_vae
 from ..world.styles import STYLES
 from .inherit import inherit
 from .loop import Pace, learn
+from .precision import FAST
 from .scenes import identities, pictures, rendered
 from .twin import Twin
 
@@ -110,7 +111,7 @@ def train_vae(run: Path, minutes: float) -> AutoencoderKL:
         wanted, weight = crop_batch(run, "train", 1_000 + step, count=count, side=side)
         torch.manual_seed(step)
         noise = torch.randn(count, CHANNELS, side * LATENT // PIXELS, side * LATENT // PIXELS)
-        form: dict[str, Any] = {"dtype": torch.bfloat16, "memory_format": torch.channels_last}
+        form: dict[str, Any] = {"dtype": FAST, "memory_format": torch.channels_last}
         found, mean = twin.network(wanted.to(**form), noise.to(**form))
         return picture_loss(found.float(), wanted, weight) + PULL * mean.float().square().mean()
 

@@ -7,16 +7,17 @@ studio.draftPanel = ({ element, server }) => {
   let ready = false;
   let overtaken = false; // another tab wrote after this one; its draft is the one to keep
   let theirs = null; // that draft where the server has it and this browser has not
+  let changed = false; // by a person, since the page was loaded
 
   function say(text, take) {
     find("text").textContent = text;
     find("take").hidden = !take;
     find("note").hidden = !text;
   }
-  const other = () => {
+  const other = (text = "Another tab changed the settings. What you set here replaces that.") => {
     if (studio.looksOn()) return;
     overtaken = true;
-    say("Another tab changed the settings. What you set here replaces that.", true);
+    say(text, true);
   };
 
   const noted = (version, dirty) => { known = version; studio.keep("synced", { version, dirty }); };
@@ -36,13 +37,17 @@ studio.draftPanel = ({ element, server }) => {
   }
   const soon = studio.debounce(() => { saving = saving.then(save); }, 900);
 
-  // What this browser holds counts, unless it holds nothing, or all of it was saved and something newer came since.
+  // What this browser holds counts, unless it holds nothing, or all of it was saved and something newer came since. What a person set
+  // while this was being asked counts always.
   async function start() {
     const { dirty = true } = studio.recall("synced", {});
     const kept = await studio.ask(server.draft_load, studio.visitor);
     if (kept.error) return say(kept.error, false);
     const newer = kept.version > known;
-    if (kept.version && newer && (!studio.hadDraft || !dirty)) {
+    if (newer && changed && !studio.hadDraft) {
+      theirs = kept;
+      other("There are settings of the last time. What you set here replaces them.");
+    } else if (kept.version && newer && !changed && (!studio.hadDraft || !dirty)) {
       studio.timeline.restore(kept.content);
       noted(kept.version, false);
     } else if (newer && studio.hadDraft) {
@@ -51,12 +56,13 @@ studio.draftPanel = ({ element, server }) => {
     }
     known = Math.max(known, kept.version);
     ready = true;
-    if (dirty && studio.hadDraft) soon();
+    if (changed || (dirty && studio.hadDraft)) soon();
     return undefined;
   }
 
   studio.on("draft", () => {
     if (!studio.touched) return;
+    changed = true;
     overtaken = false;
     noted(known, true);
     soon();

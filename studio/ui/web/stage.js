@@ -251,7 +251,8 @@ studio.stage = ({ element, props, server, watch }) => {
     if (!target.dataset.kind) return;
     find("use-as").hidePopover();
     const { work, index } = shown;
-    studio.say("use as control", { kind: target.dataset.kind, from: work.job ? [work.job, index ?? 0] : [shownId()] });
+    // By its id in the history where it is kept: jobs are forgotten when many others have ended.
+    studio.say("use as control", { kind: target.dataset.kind, from: shownId() ? [shownId()] : [work.job, index ?? 0] });
   });
   // Without a ControlNet for any kind a picture cannot steer the next one; the button says why.
   studio.watch("unusable kinds", (reasons) => {

@@ -116,8 +116,14 @@ studio.timeline = (() => {
     },
     // What is more than its field: `take` returns it as JSON, `put` brings it back, `same` is equal for states that differ in nothing that counts.
     section: (name, calls) => sections.set(name, calls),
-    // Brings a draft back as it was kept on the server: the values of the fields, and the Control section.
+    // Brings a draft back as it was kept on the server: the values of the fields, and the Control section. What a person had set by then
+    // stays a step of its own.
     restore(content) {
+      if (studio.touched) {
+        note();
+        steps.splice(at + 1, Infinity, take());
+        at += 1;
+      }
       const { units = [], chosen = {}, kind = null } = content.control ?? {};
       const drawings = Object.fromEntries(units.map(({ id }) => [id, content[`control-${id}`]]).filter(([, drawn]) => drawn));
       const known = own().filter((field) => field in (content.draft ?? {}));
