@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 failed, 2 something in the command is wrong, 130 stopped b
 """
 
 import argparse
+import io
 import json
 import logging
 import os
@@ -49,6 +50,9 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str]) -> int:
     """Do what the command line says and return the exit code. `arguments` are those after the program's name."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A path or a name that a terminal or a file cannot show must not end the rest.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         if arguments[:1] == ["generate"]:
             _generate(generate_parser().parse_args(_joined(arguments[1:])))

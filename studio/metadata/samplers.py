@@ -15,10 +15,12 @@ Choice = tuple[str, str]
 _SUFFIXES = ("Karras", "Exponential", "Beta", "SGM Uniform", "Align Your Steps")
 # What A1111 takes for "Automatic".
 _AUTOMATIC = {
-    **dict.fromkeys(("DPM++ 2M", "DPM++ SDE", "DPM++ 2M SDE", "DPM++ 2M SDE Heun", "DPM++ 2S a", "DPM2", "DPM2 a"), "Karras"),
-    "DPM++ 3M SDE": "Exponential",
+    **dict.fromkeys(("DPM++ 2M", "DPM++ SDE", "DPM++ 2S a", "DPM2", "DPM2 a"), "Karras"),
+    **dict.fromkeys(("DPM++ 2M SDE", "DPM++ 2M SDE Heun", "DPM++ 3M SDE"), "Exponential"),
 }
-_PLAIN = {"", "automatic", "uniform", "normal", "discrete", "native", "default", "ddim", "ddim_uniform"}
+_PLAIN = {"", "automatic", "uniform", "normal", "discrete", "native", "default"}
+# DDIM's own way to space its steps, which others take as a schedule.
+_OF_DDIM = {"ddim", "ddim_uniform"}
 _SPACINGS = {
     "karras": "Karras",
     "exponential": "Exponential",
@@ -140,6 +142,6 @@ def _row(sampler: str, schedule: str) -> Choice:
     spacing = _SPACINGS.get(schedule.lower(), "")
     if spacing and f"{base} {spacing}" in TABLE:
         return f"{base} {spacing}", why
-    if spacing or schedule.lower() not in _PLAIN:
+    if spacing or schedule.lower() not in (_PLAIN | _OF_DDIM if base == "DDIM" else _PLAIN):
         why = why or f"{base} has no schedule {schedule[:60]} here"
     return base, why

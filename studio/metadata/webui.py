@@ -29,6 +29,7 @@ _REASONS = {
     "Clip skip": _LAYERS,
     "CLiP-skip": _LAYERS,
     "Denoising strength": "it was made from another picture, or enlarged, which the file does not carry",
+    "First pass size": "pictures are not enlarged while they are made here",
     "Hires upscale": "pictures are not enlarged while they are made here",
     "VAE": _AUTOENCODER,
     "VAE hash": _AUTOENCODER,
@@ -51,9 +52,8 @@ def read(text: str, *, scheme: str = "") -> Reading:
     dialect = _dialect(pairs, scheme)
     draft = Draft()
     _prompts(draft, found)
-    width, _, height = pairs.get("Size", "").partition("x")
     draft.numbers(steps=pairs.get("Steps"), guidance_scale=pairs.get("CFG scale"), seed=pairs.get("Seed"))
-    draft.size(width, height)
+    _size(draft, pairs)
     schedule = pairs.get("Schedule type", pairs.get("Scheduler") or pairs.get("Sampler sigma"))
     if sampler := pairs.get("Sampler"):
         draft.sampler(from_a1111(sampler, schedule), " ".join(filter(None, (sampler, schedule))))
@@ -67,6 +67,19 @@ def read(text: str, *, scheme: str = "") -> Reading:
     if dialect != OURS:
         draft.noise("another program" if dialect == "A1111 text" else dialect, alike=pairs.get("RNG", "GPU") == "CPU")
     return draft.reading(dialect)
+
+
+def _size(draft: Draft, pairs: Mapping[str, str]) -> None:
+    """Take the size that the run had: old versions of A1111 wrote the one of the enlarged picture, and beside it the first pass."""
+    width, _, height = pairs.get("Size", "").partition("x")
+    first, _, high = pairs.get("First pass size", "").partition("x")
+    if "First pass size" in pairs and {first, high} & {"", "0"}:
+        why = "the picture was made smaller and enlarged, and the file does not say how small"
+        for name, value in (("width", width), ("height", height)):
+            draft.remark(name, "approximated", why, value)
+    elif first:
+        width, height = first, high
+    draft.size(width, height)
 
 
 def _dialect(pairs: Mapping[str, str], scheme: str) -> str:

@@ -6,6 +6,7 @@ preset export (title to object with `param_map`, whose values are texts, `{value
 
 import csv
 import io
+import itertools
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -124,7 +125,9 @@ def styles(data: bytes, called: str) -> tuple[list[Foreign], list[str]]:
         BadPreset: it is no such table.
     """
     try:
-        table = list(csv.DictReader(_lines(data.decode("utf-8-sig")), skipinitialspace=True, strict=True))
+        rows = csv.DictReader(_lines(data.decode("utf-8-sig")), skipinitialspace=True, strict=True)
+        # A1111 begins comments with a hash.
+        table = [row for row in rows if not (row.get("name") or "").startswith("#")]
     except UnicodeDecodeError as error:
         raise BadPreset(f"{called} is not UTF-8; save it again as UTF-8.") from error
     except csv.Error as error:
@@ -139,9 +142,8 @@ def styles(data: bytes, called: str) -> tuple[list[Foreign], list[str]]:
 
 
 def _lines(text: str) -> Iterator[str]:
-    """Pass the comment rows over, which A1111 begins with a hash."""
-    rows = io.StringIO(text, newline="")
-    return (line for line in rows if not line.startswith("#"))
+    """Return the lines from the headings on; later a line may be the middle of a prompt, whatever it begins with."""
+    return itertools.dropwhile(lambda line: line.startswith("#"), io.StringIO(text, newline=""))
 
 
 def templates(rows: list[Any], called: str) -> tuple[list[Foreign], list[str]]:

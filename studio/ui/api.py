@@ -19,6 +19,7 @@ from studio.people import Person
 from studio.request import GenerationRequest
 from studio.service import Studio
 from studio.ui import render
+from studio.ui.envelope import check_fields, with_whole
 from studio.ui.who import open_to, person_of
 
 LOOK_EVERY = 0.02
@@ -63,7 +64,8 @@ def submit(studio: Studio, data: Any, *, visitor: str, person: Person) -> tuple[
     Raises:
         StudioError: nothing was queued.
     """
-    data, taken = intake.lift(data)
+    check_fields(data)
+    data, taken = intake.lift(with_whole(data))
     images = {name: each.picture for name, each in taken.items()}
     job = studio.submit(GenerationRequest.parse(data), images=images, visitor=visitor, person=person)
     return job, [f"{name}: {note}." for name, each in taken.items() for note in each.notes]
@@ -103,10 +105,14 @@ def _answer(studio: Studio, job: Job, folder: Path) -> dict[str, Any]:
     result = job.result()
     paths = _write(job, folder)
     files = [{"path": str(path), "orig_name": path.name, "meta": {"_type": "gradio.FileData"}} for path in paths]
+    return {"images": files, "requests": [made.model_dump() for made in result.requests], "notices": notices_of(studio, job)}
+
+
+def notices_of(studio: Studio, job: Job) -> list[str]:
+    """Return what the caller should know of a finished job, also of pictures that could not be kept."""
     if studio.gallery:
         studio.gallery.settle(KEPT_WITHIN)
-    notices = [*job.plan.notices, *studio.notes(job.person)]
-    return {"images": files, "requests": [made.model_dump() for made in result.requests], "notices": notices}
+    return [*job.plan.notices, *studio.notes(job.person)]
 
 
 def _write(job: Job, folder: Path) -> list[Path]:

@@ -99,11 +99,8 @@ def cookie_of(headers: asgi.Headers, name: str) -> str:
 
     Read by hand: `SimpleCookie` gives nothing at all when another program of this machine has set one that it cannot read, such as JSON.
     """
-    for each in headers.get("cookie", "").split(";"):
-        found, _, value = each.strip().partition("=")
-        if found == name:
-            return value
-    return ""
+    pairs = (each.strip().partition("=") for each in headers.get("cookie", "").split(";"))
+    return {found: value for found, _, value in pairs}.get(name, "")
 
 
 def _asked(body: bytes) -> tuple[str, str] | None:

@@ -61,7 +61,7 @@ def without_files(body: bytes) -> bytes:
 
 
 def checked(body: bytes) -> bytes:
-    """Return the body of a call, whole numbers written as such: in JSON 20.0 is one, too.
+    """Return the body of a call.
 
     Raises:
         InvalidRequest: it is no call of the endpoint.
@@ -75,19 +75,28 @@ def checked(body: bytes) -> bytes:
         raise InvalidRequest('The body must hold one request in a list, such as {"data": [{"prompt": "a red sphere"}]}.')
     if _names_a_file(sent):
         raise InvalidRequest(NO_FILES)
-    request = _whole(data[0])
-    GenerationRequest.parse(_without_pictures(request))
-    return body if request is data[0] else json.dumps({**sent, "data": [request]}).encode()
+    check_fields(data[0])
+    return body
 
 
-def _whole(data: Any) -> Any:
+def check_fields(data: Any) -> None:
+    """Look at a request without its pictures, which are read where there is time for it, and only for a request that is good.
+
+    Raises:
+        InvalidRequest: it would be refused.
+    """
+    GenerationRequest.parse(_without_pictures(with_whole(data)))
+
+
+def with_whole(data: Any) -> Any:
+    """Return a request with whole numbers written as such: in JSON 20.0 is one, too."""
     found = {name: value for name, value in data.items() if name in WHOLE and isinstance(value, float)} if isinstance(data, dict) else {}
     whole = {name: int(value) for name, value in found.items() if value.is_integer()}
     return {**data, **whole} if whole else data
 
 
 def _without_pictures(data: Any) -> Any:
-    """Return the request with a short name for every picture as text; those are read where there is time for it."""
+    """Return the request with a short name for every picture as text."""
     units = data.get("controls") if isinstance(data, dict) else None
     if not isinstance(units, list):
         return data

@@ -21,7 +21,7 @@ from studio.errors import StudioError
 from studio.jobs import Job
 from studio.service import Studio
 from studio.settings import VERSION
-from studio.ui.api import progress, submit
+from studio.ui.api import notices_of, progress, submit
 from studio.ui.openapi import request_schema
 from studio.ui.routes import WITH_PICTURES
 from studio.ui.who import person_of
@@ -67,7 +67,7 @@ class McpServer:
                     told = shown["step"]
                     await self._report(shown)
             # Encoding takes a second for large pictures, and others are being answered meanwhile.
-            return await asyncio.to_thread(_answer, job, notes)
+            return await asyncio.to_thread(_answer, self._studio, job, notes)
         except StudioError as error:
             return _failed(f"{error} {error.hint}".strip())
 
@@ -83,7 +83,7 @@ class McpServer:
             )
 
 
-def _answer(job: Job, notes: list[str]) -> CallToolResult:
+def _answer(studio: Studio, job: Job, notes: list[str]) -> CallToolResult:
     """Return a finished job's requests and pictures.
 
     Raises:
@@ -91,7 +91,7 @@ def _answer(job: Job, notes: list[str]) -> CallToolResult:
     """
     result = job.result()
     requests = [made.model_dump() for made in result.requests]
-    told = {"requests": requests, "notices": list(job.plan.notices), "notes": notes}
+    told = {"requests": requests, "notices": notices_of(studio, job), "notes": notes}
     files = [metadata.encode(image, result.record(place)) for place, image in enumerate(result.images)]
     pictures = [ImageContent(type="image", mimeType="image/png", data=base64.b64encode(file).decode()) for file in files]
     return CallToolResult(content=[TextContent(type="text", text=json.dumps(told)), *pictures])

@@ -23,13 +23,13 @@ from studio.ui.who import open_to, person_of
 from studio.verification import Check, Verification
 
 MAX_NAME = 120
-# A check holds a picture of up to 4096 pixels a side.
-REMEMBERED = 8
+# A check holds a picture of up to 4096 pixels a side; each person has so many.
+REMEMBERED = 3
 SHOWN_SIDE = 320
 
 
 class Checks:
-    """Pictures that are being made again, by the unguessable id of their job; the oldest are forgotten."""
+    """Pictures that are being made again, by the unguessable id of their job; a person's oldest are forgotten, and end."""
 
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
@@ -40,8 +40,11 @@ class Checks:
         name, data = file_of(asked)
         check = verification.begin(self._studio, data, name=name, visitor=person.id, person=person)
         self._known[check.job.id] = person, check
-        while len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
+        theirs = [key for key, (whose, _) in self._known.items() if whose == person]
+        for key in theirs[:-REMEMBERED]:
+            job = self._known.pop(key)[1].job
+            if job.state().terminal is None:
+                self._studio.stop(job)
         return {"check": check.job.id}
 
     def find(self, key: Any, person: Person) -> Check | None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 
 import gradio as gr
 
@@ -40,7 +40,10 @@ class Rooms:
         if found is None or not may(person, found.role):
             raise NotAllowed("You may look on here, but not make pictures; ask the owner for an invitation as a maker.")
         if path == f"{API}/queue/data":
-            self._session(person, (parse_qs(query.decode("latin-1")).get("session_hash") or [""])[0])
+            # Who reads it behind takes the last one where there are several.
+            named = [value for key, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True) if key == "session_hash"]
+            for name in named or [""]:
+                self._session(person, name)
         elif path.startswith(f"{API}/heartbeat/"):
             self._session(person, path.rsplit("/", 1)[1])
         elif path.startswith(f"{CALL}/") and path != f"{CALL}/":

@@ -96,6 +96,26 @@ def test_the_client_raises_the_sentence(client: Client) -> None:
         client.predict({"steps": 0}, api_name="/generate")
 
 
+def test_a_whole_number_may_be_written_with_a_point_at_every_entrance(client: Client, http: httpx.Client) -> None:
+    """`gradio_client` joins the queue, other programs call the endpoint by its name."""
+    assert client.predict({"steps": 2.0, "seed": 7.0}, api_name="/generate")["requests"][0]["steps"] == 2
+    asked = http.post("/gradio_api/call/generate", json={"data": [{"steps": 2.0}]})
+    told = http.get(f"/gradio_api/call/generate/{asked.json()['event_id']}", timeout=60).text
+    assert json.loads(told.split("event: complete\ndata: ", 1)[1].split("\n", 1)[0])[0]["requests"][0]["steps"] == 2
+
+
+def test_no_picture_of_a_request_is_read_before_all_else_of_it_is_good(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small text can hold a picture of millions of pixels, and a body thousands of such texts."""
+    read: list[str] = []
+    monkeypatch.setattr("studio.intake.decode", lambda text, **given: read.append(text))
+    units = [{"kind": "pose", "image": picture_text()}] * 9
+    with pytest.raises(AppError, match="controls has 9 entries; it must be a list of at most 8 objects"):
+        client.predict({"controls": units}, api_name="/generate")
+    with pytest.raises(AppError, match="steps must be"):
+        client.predict({"controls": units[:1], "steps": 0}, api_name="/generate")
+    assert read == []
+
+
 def error_of(http: httpx.Client, body: str) -> str:
     """Call the endpoint as any program may, and return the sentence it is refused with."""
     asked = http.post("/gradio_api/call/generate", content=body, headers={"content-type": "application/json"})

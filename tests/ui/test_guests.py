@@ -154,6 +154,8 @@ def test_sessions_events_and_files_are_whose_they_are(closed: Closed) -> None:
     # A page that meets 409 is loaded again: it was opened by whoever sat there before.
     assert bob.post("/gradio_api/component_server", json=stolen).status_code == 409
     assert bob.get("/gradio_api/queue/data?session_hash=visitor-session-of-ann").status_code == 409
+    for query in ("session_hash=bobs&session_hash=visitor-session-of-ann", "session_hash=visitor-session-of-ann&session_hash=bobs"):
+        assert bob.get(f"/gradio_api/queue/data?{query}").status_code == 409
     assert bob.get("/gradio_api/heartbeat/visitor-session-of-ann").status_code == 409
 
 

@@ -85,6 +85,17 @@ def test_nonsense_is_one_sentence(visitor: Page, asked: Any) -> None:
     assert visitor.call("recall", "convert", asked)["error"].endswith(".")
 
 
+def test_a_persons_oldest_check_makes_room_for_the_newest(visitor: Page) -> None:
+    content = made(visitor, prompt="a dog", seed=12)
+    record = read_record(content, name="a")
+    slow = encode(PICTURE.resize((256, 256)), Record(record.request.model_copy(update={"steps": 150}), record.provenance))
+    begun = [visitor.call("recall", "verify", ["a.png", address(slow)])["check"] for _ in range(4)]
+    assert visitor.call("recall", "verified", begun[0])["error"] == "This check is no longer known; press Verify again."
+    assert [visitor.call("recall", "verified", key)["error"] for key in begun[1:]] == [""] * 3
+    for key in begun[1:]:
+        visitor.call("recall", "stop_check", key)
+
+
 @pytest.mark.parametrize("key", [None, 3, [], "x" * 30])
 def test_an_unknown_check_is_one_sentence(visitor: Page, key: Any) -> None:
     assert visitor.call("recall", "verified", key)["error"] == "This check is no longer known; press Verify again."

@@ -13,7 +13,7 @@ from PIL import ExifTags, Image, PngImagePlugin
 from studio.errors import BadPicture
 from studio.inventory import Inventory, LoraCard
 from studio.metadata import Recall, Record, encode, read, recall
-from studio.metadata.samplers import from_invoke, from_k
+from studio.metadata.samplers import from_a1111, from_invoke, from_k
 from studio.provenance import Mark, Provenance
 from studio.request import ControlUse, GenerationRequest, LoraUse
 from tests.unit.test_plan import CARD
@@ -365,4 +365,7 @@ def test_identifiers_of_samplers() -> None:
     )
     assert from_k("uni_pc_bh2") == ("UniPC", "") and from_k("unheard_of")[0] == "" and from_k("heunpp2")[0] == "Heun"
     assert from_invoke("dpmpp_2m_sde_k") == ("DPM++ 2M SDE Karras", "") and from_invoke("kdpm_2_a") == ("DPM2 a", "")
+    assert from_k("ddim", "ddim_uniform") == ("DDIM", "")
+    assert from_k("euler", "ddim_uniform") == ("Euler", "Euler has no schedule ddim_uniform here")
+    assert from_a1111("DPM++ 2M SDE", "Automatic") == ("DPM++ 2M SDE Exponential", "")
     assert from_invoke("pndm") == ("PLMS", "") and from_invoke("unipc_k") == ("UniPC Karras", "")

@@ -381,3 +381,15 @@ def test_a_lora_that_is_gone_does_not_blame_the_next() -> None:
     one, two = Mark(name="one", hash="1" * 64), Mark(name="two", hash="2" * 64)
     then, now = Provenance(model=Mark(name="Mini"), loras=(one, two)), Provenance(model=Mark(name="Mini"), loras=(two,))
     assert "2 LoRAs then, 1 now" in then.differences(now) and not any("one" in said for said in then.differences(now))
+
+
+@pytest.mark.parametrize(
+    ("first", "size", "verdict"),
+    [("448x640", (448, 640), "exact"), ("0x0", (512, 768), "approximated"), ("nonsense", (512, 768), "approximated")],
+)
+def test_an_enlarged_picture_of_old_has_the_size_of_its_run(first: str, size: tuple[int, int], verdict: str) -> None:
+    text = f"x\nSteps: 16, Sampler: Euler, CFG scale: 8.0, Seed: 18, Size: 512x768, Denoising strength: 0.7, First pass size: {first}"
+    found = told(png(parameters=text))
+    assert (found.request.width, found.request.height) == size
+    assert line(found, "Width")[0] == line(found, "Height")[0] == verdict
+    assert "enlarged" in line(found, "First pass size")[1]

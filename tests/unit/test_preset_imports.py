@@ -24,6 +24,9 @@ from studio.request import GenerationRequest
 from tests.preset_rooms import room
 
 REQUEST = GenerationRequest(prompt="a cube", steps=9)
+STYLES_WITH_HASHES = (
+    '# mine\n# since 2023\nname,prompt,negative_prompt\n# a comment, with a comma\nNight,"a city\n#night, stars",blurry\nFilm,film grain,\n'
+)
 STYLES = (
     '\ufeffname,prompt,negative_prompt\n# a comment, with a comma\nNight,"{prompt}, night\nstars", sun\nFilm,film grain,\n--- mine ---,,\n'
 )
@@ -98,6 +101,12 @@ def test_styles_of_a1111(tmp_path: Path) -> None:
     assert presets.load("Film").values == {"prompt": "{prompt}, film grain"}
     assert presets.apply("Film", REQUEST).prompt == "a cube, film grain"
     assert notes == "'--- mine ---' holds nothing that could be taken."
+
+
+def test_comments_are_rows_that_begin_with_a_hash_and_not_lines(tmp_path: Path) -> None:
+    presets, names, notes = taken(tmp_path, STYLES_WITH_HASHES, "styles.csv")
+    assert (names, notes) == (("Night", "Film"), "")
+    assert presets.load("Night").values["prompt"] == "{prompt}, a city\n#night, stars"
 
 
 def test_the_old_styles_and_those_of_others(tmp_path: Path) -> None:

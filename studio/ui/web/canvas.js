@@ -81,7 +81,7 @@ studio.canvasEditor = ({ element, server, changed }) => {
     studio.drawn.paint(canvas, current ? [...own.strokes, current] : own.strokes);
     find("undo").disabled = !own.strokes.length;
     find("redo").disabled = !own.undone.length;
-    find("clear").disabled = !own.strokes.length || "fill" in own.strokes.at(-1);
+    find("clear").disabled = !own.strokes.length || own.strokes.at(-1).fill === 0;
     find("empty").hidden = own.strokes.length > 0 || current !== null;
   }
 
@@ -148,7 +148,8 @@ studio.canvasEditor = ({ element, server, changed }) => {
   }
   function ringAt(left, top, hidden) {
     const wide = size() * Math.min(canvas.clientWidth, canvas.clientHeight);
-    Object.assign(ring.style, { left: `${left}px`, top: `${top}px`, width: `${wide}px`, height: `${wide}px` });
+    // The paper may be wider than the canvas in its middle.
+    Object.assign(ring.style, { left: `${canvas.offsetLeft + left}px`, top: `${canvas.offsetTop + top}px`, width: `${wide}px`, height: `${wide}px` });
     ring.hidden = hidden;
   }
 

@@ -116,7 +116,7 @@ studio.control = ({ element, props, server }) => {
     if (unit.dropped) Object.assign(unit, { touched: false, dropped: false });
   }
 
-  const { sendSoon, editMap } = studio.controlDrawings({
+  const { sendSoon, editMap, isUnsent } = studio.controlDrawings({
     editors, server, begin, complain, frame: () => frame,
     got: (unit, image) => gotPicture(unit, "editor", image),
     drawn: (unit) => { if (unit === shown()) editorShown = null; update(); },
@@ -304,5 +304,13 @@ studio.control = ({ element, props, server }) => {
     element.scrollIntoView({ block: "nearest" });
     studio.settle(picture.take(unit, studio.ask(server.reuse, [...from, name]), "The studio does not answer; choose the picture again."));
   });
-  studio.on("finish", () => Object.values(editors).forEach((tool) => tool.finish?.()));
+  studio.on("finish", () => {
+    Object.values(editors).forEach((tool) => tool.finish?.());
+    units.filter(isUnsent).forEach((unit) => sendSoon(unit, 0));
+  });
+  // Without it the picture would follow an older drawing, or none.
+  studio.on("may generate", (asked) => {
+    const missing = units.some((unit) => unit.by === "editor" && (unit.on || !unit.touched) && isUnsent(unit));
+    if (missing) asked.sentence = "A drawing could not be sent to the studio; press Generate to try again.";
+  });
 };

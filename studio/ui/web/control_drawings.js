@@ -4,6 +4,7 @@
 //   got(unit, image)    the unit's drawing is kept as the picture `image`, null for none
 //   drawn(unit)         the unit's drawing was replaced
 studio.controlDrawings = ({ editors, server, begin, frame, complain, got, drawn }) => {
+  const unsent = new Set(); // ids of units whose drawing is not kept as it is
   const own = (unit) => studio.recall(`control-${unit.id}`, null);
 
   async function send(unit) {
@@ -12,11 +13,14 @@ studio.controlDrawings = ({ editors, server, begin, frame, complain, got, drawn 
     const answer = typeof drawing === "string" ? await studio.ask(server.keep, [drawing, unit.kind]) : drawing ?? { image: null };
     if (!newest()) return;
     complain(unit, answer.error ?? "");
-    if (!answer.error) got(unit, answer.image);
+    if (answer.error) return;
+    unsent.delete(unit.id);
+    got(unit, answer.image);
   }
 
   const timers = new Map(); // unit id -> {timer, done}
   function sendSoon(unit, wait) {
+    unsent.add(unit.id);
     clearTimeout(timers.get(unit.id)?.timer);
     const entry = timers.get(unit.id) ?? {};
     if (!entry.done) studio.settle(new Promise((done) => { entry.done = done; }));
@@ -47,5 +51,5 @@ studio.controlDrawings = ({ editors, server, begin, frame, complain, got, drawn 
     drawn(unit);
   }
 
-  return { sendSoon, editMap };
+  return { sendSoon, editMap, isUnsent: (unit) => unsent.has(unit.id) && !timers.has(unit.id) };
 };

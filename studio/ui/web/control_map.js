@@ -53,7 +53,7 @@ studio.controlMap = (desk) => {
     watchProgress(mineTicket);
     try {
       const answer = await studio.ask(server.annotate, [use, size, mineTicket]);
-      if (asked !== key) return;
+      if (ticket !== mineTicket) return;
       if (!answer.error) {
         maps.set(key, answer.map);
         if (maps.size > 24) maps.delete(maps.keys().next().value);
@@ -65,7 +65,7 @@ studio.controlMap = (desk) => {
       await desk.weightsCame(kind);
     } catch (error) {
       console.warn("studio: a map could not be had", error);
-      if (asked !== key) return;
+      if (ticket !== mineTicket) return;
       asked = "";
       put(unit, "", size);
       desk.complain(unit, "The studio does not answer; change something to try again.");

@@ -108,6 +108,15 @@ const studio = (() => {
     newId: () => Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join(""),
     // Colours a slider's track up to its thumb.
     slide: (range) => range.style.setProperty("--part", `${(100 * (range.value - range.min)) / (range.max - range.min)}%`),
+    // Lets nothing begin anew while it goes on: a second press would undo what the first one did.
+    once(work) {
+      let busy = false;
+      return async (...given) => {
+        if (busy) return;
+        busy = true;
+        try { await work(...given); } finally { busy = false; }
+      };
+    },
     // Waits until nothing more came for a while.
     debounce(work, wait) {
       let timer = 0;

@@ -119,15 +119,19 @@ studio.actions = ({ element, trigger }) => {
     hint.toggleAttribute("data-words", Boolean(words));
   };
   generate.addEventListener("click", async () => {
-    if (collecting) return;
+    if (collecting) return undefined;
     const complete = studio.complete();
     collecting = studio.pending.size > 0;
     draw();
     await complete;
     collecting = false;
     draw();
+    const asked = { sentence: "" };
+    studio.say("may generate", asked);
+    if (asked.sentence) return studio.say("not generated", asked.sentence);
     studio.say("collect");
     trigger("click");
+    return undefined;
   });
   stop.addEventListener("click", () => studio.say("stop"));
   studio.watch("busy", (now) => { busy = now; draw(); });

@@ -177,8 +177,10 @@ studio.history = ({ element, props, server }) => {
 
   async function move(wanted, change) {
     await ask(server.history_change, [wanted, change]);
-    const next = neighbour(wanted[0], 1) ?? neighbour(wanted[0], -1);
-    const held = find("list").contains(document.activeElement);
+    const all = ids(), at = all.indexOf(wanted[0]);
+    const next = [...all.slice(at + 1), ...all.slice(0, at).reverse()].find((id) => !wanted.includes(id));
+    // Tiles, card and the box for many go with what is dropped.
+    const held = ["list", "card", "many"].some((part) => find(part).contains(document.activeElement));
     wanted.forEach(drop);
     if (held && tiles.has(next)) tiles.focus(next);
     drawEmpty();

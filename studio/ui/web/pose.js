@@ -90,9 +90,12 @@ studio.controlEditors.pose = ({ element, server, changed }) => {
     const focused = canvas.contains(document.activeElement) ? document.activeElement.dataset.key : null;
     const px = unit(), wide = HALF_WIDTH * Math.max(1, Math.min(frame.width, frame.height) / 512);
     canvas.setAttribute("viewBox", `0 0 ${frame.width} ${frame.height}`);
+    // As wide as its height allows, so that places in it are those of the picture.
+    Object.assign(canvas.style, { aspectRatio: `${frame.width} / ${frame.height}`, maxWidth: `calc(62vh * ${frame.width / frame.height})` });
     canvas.replaceChildren();
     people.forEach((parts, index) => {
-      const group = make("g", { class: "person", "data-person": index }, canvas);
+      const stop = index === person ? {} : { tabindex: 0, role: "button", "aria-label": `Person ${index + 1}`, "data-key": `person-${index}` };
+      const group = make("g", { class: "person", "data-person": index, ...stop }, canvas);
       LIMBS.forEach((limb) => {
         const [a, b] = limb.map((end) => parts[BODY][end]);
         if (a[2] && b[2]) make("line", { x1: a[0], y1: a[1], x2: b[0], y2: b[1], class: "grip", "stroke-width": 26 * px }, group);
@@ -193,7 +196,14 @@ studio.controlEditors.pose = ({ element, server, changed }) => {
     drag = null;
     if (done?.moved) commit(done.before);
   }
-  const drop = (event) => { if (fingers.delete(event.pointerId) && !fingers.size) end(); };
+  const drop = (event) => {
+    if (!fingers.delete(event.pointerId)) return;
+    if (!fingers.size) return end();
+    // What two fingers did stays; the one that is left moves the person, until another joins it.
+    if (drag.moved) commit(drag.before);
+    drag = { kind: "person", start: [...fingers.values()][0], before: copy(), moved: false };
+    return undefined;
+  };
   // Where a finger took hold of something, the page must not scroll instead.
   canvas.addEventListener("touchstart", (event) => { if (drag) event.preventDefault(); }, { passive: false });
   canvas.addEventListener("pointerup", drop);
@@ -218,6 +228,10 @@ studio.controlEditors.pose = ({ element, server, changed }) => {
       }, `${key} ${joint}`);
       if (target.dataset.handle === "turn") transform({ angle: (Math.PI / 180) * (dx || dy) }, "turn");
       if (target.dataset.handle === "size") transform({ scale: 1 + 0.01 * (dx || -dy) }, "size");
+    } else if ((key === "Enter" || key === " ") && target.dataset.person !== undefined) {
+      [person, joint] = [Number(target.dataset.person), null];
+      draw();
+      canvas.querySelector(".joint")?.focus({ preventScroll: true });
     } else if ((key === "Delete" || key === "Backspace") && target.dataset.joint !== undefined) hideJoint();
     else return;
     event.preventDefault();

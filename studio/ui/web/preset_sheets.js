@@ -80,12 +80,15 @@ studio.presetSheets = (desk) => {
     find("sheet-apply").focus();
   }
 
-  find("sheet").querySelector("form").addEventListener("submit", async (event) => {
-    event.preventDefault();
+  const takeOver = studio.once(async () => {
     const answer = await ask(server.take, await asked(), complainIn("sheet-error"));
     if (!answer) return;
     find("sheet").close();
     desk.applied(answer.preset, answer.values);
+  });
+  find("sheet").querySelector("form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    takeOver();
   });
   cancels("sheet");
 

@@ -234,12 +234,13 @@ studio.presets = ({ element, props, server }) => {
     acts[act]();
   });
   // Saves over one's own; a built-in one, or none, needs a name first.
-  find("save").addEventListener("click", async () => {
+  find("save").addEventListener("click", studio.once(async () => {
     if (!chosen || chosen.builtin) return sheets.saveAs();
     const { name, parts } = chosen, values = await complete();
     const answer = await ask(server.save_preset, { name, values, parts, replace: true });
     if (answer) saved(answer, values);
-  });
+    return undefined;
+  }));
   find("told-undo").addEventListener("click", () => undo?.());
   find("told-close").addEventListener("click", () => tell(""));
   find("file").addEventListener("input", async () => {

@@ -199,8 +199,11 @@ studio.stage = ({ element, props, server, watch }) => {
     const view = last && last !== newest && await studio.ask(server.poll, [last, -1, -1]);
     const before = studio.recall("shown", null);
     // What was begun or shown meanwhile is newer.
-    if (view && view.job !== newest && !count()) await insist(() => draw(view));
-    else if (!last && before?.id && !chosen) await show({ job: null, columns: 1, units: [], pictures: [before], ...before }, 0).catch(() => studio.forget("shown"));
+    const drawn = view && view.job !== newest && !count();
+    if (drawn) await insist(() => draw(view));
+    // A run that ended without a picture left the one before it standing.
+    const bare = drawn && !shown && find("preview").hidden;
+    if ((bare || !last) && before?.id && !chosen) await show({ job: null, columns: 1, units: [], pictures: [before], ...before }, 0).catch(() => studio.forget("shown"));
     follow(...jobs.filter(({ over }) => !over).map(({ job }) => job));
   }
 
@@ -261,6 +264,7 @@ studio.stage = ({ element, props, server, watch }) => {
     const off = items.every((item) => item.disabled);
     Object.assign(find("use-as-button"), { disabled: off, title: off ? items[0].title : "" });
   });
+  studio.on("not generated", (sentence) => complain(sentence, ""));
   studio.on("collect", () => { props.value = { visitor: studio.visitor, number: answered }; });
   insist(restore);
 };
