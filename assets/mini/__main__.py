@@ -47,6 +47,7 @@ def arguments() -> argparse.Namespace:
     )
     exporter = commands.add_parser("export", help="write trained members into assets/mini")
     exporter.add_argument("members", nargs="*", default=["base"], help="`base` or parts of it, `controlnets`, `loras`; without: `base`")
+    exporter.add_argument("--keep", type=float, default=0.0, help="share of the present U-Net's weights that stays, 0 .. 1")
     measurer = commands.add_parser("evaluate", help="print the table of measures")
     measurer.add_argument("--count", type=int, default=300)
     measurer.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
@@ -60,6 +61,8 @@ def arguments() -> argparse.Namespace:
     known = ("base", *MEMBERS, "controlnets", "loras")
     if chosen.command == "export" and (unknown := set(chosen.members) - set(known)):
         parser.error(f"there is no member {', '.join(sorted(unknown))}; choose from {', '.join(known)}")
+    if chosen.command == "export" and not 0 <= chosen.keep <= 1:
+        parser.error("--keep is a share from 0 to 1")
     return chosen
 
 
@@ -84,7 +87,8 @@ def main() -> None:
         case "export":
             from .export import export_trained
 
-            export_trained(chosen.run, [each for name in chosen.members for each in (MEMBERS if name == "base" else [name])])
+            members = [each for name in chosen.members for each in (MEMBERS if name == "base" else [name])]
+            export_trained(chosen.run, members, keep=chosen.keep)
         case "evaluate":
             from .evaluate.table import measure
 

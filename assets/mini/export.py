@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 BASE = Path(__file__).parent / "base"
@@ -89,8 +89,12 @@ def _swap(fresh: Path, place: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def export_trained(run: Path, members: list[str], base: Path = BASE) -> None:
-    """Export what the stages left in a run folder; of the U-Net the newest averaged weights, so it may still be training."""
+def export_trained(run: Path, members: list[str], base: Path = BASE, *, keep: float = 0.0) -> None:
+    """Export what the stages left in a run folder; of the U-Net the newest averaged weights, so it may still be training.
+
+    `keep`, 0 .. 1, is the share of the weights in `base` that stays in the U-Net's: what was learned on from them and they themselves have
+    noise of their own, and the mean of the two has less (Wortsman et al., "Model soups", 2022, arXiv 2203.05482).
+    """
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
     from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
     from transformers import CLIPTextModel
@@ -108,6 +112,8 @@ def export_trained(run: Path, members: list[str], base: Path = BASE) -> None:
             case "unet":
                 unet = new_unet()
                 unet.load_state_dict(torch.load(run / "unet-average.pt", weights_only=True))
+                if keep:
+                    blend(unet, base / member, keep)
                 export(member, unet, base)
             case "preview_decoder":
                 export(member, AutoencoderTiny.from_pretrained(run / member), base)
@@ -116,6 +122,14 @@ def export_trained(run: Path, members: list[str], base: Path = BASE) -> None:
             case _:
                 export_added(run, member)
     write_index(base)
+
+
+def blend(module: nn.Module, folder: Path, keep: float) -> None:
+    """Mix a share of a folder's weights into a module of the same shape."""
+    kept = load_file(folder / "diffusion_pytorch_model.safetensors")
+    with torch.no_grad():
+        for name, value in module.state_dict().items():
+            value.lerp_(kept[name].to(value.dtype), keep)
 
 
 def export_added(run: Path, members: str) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import math
 import re
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from studio import app
 from studio.control import agreement
@@ -615,3 +616,50 @@ def test_a_phone_has_room_for_it(slow_page: Served, visit: Open, theme: str) -> 
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         box = page.locator("#control").bounding_box()
         assert box and box["x"] >= 0 and box["x"] + box["width"] <= 390
+
+
+def test_the_ring_is_where_the_brush_is_in_a_low_window(slow_page: Served, visit: Open) -> None:
+    page = visit(slow_page.address).page
+    page.set_viewport_size({"width": 1280, "height": 640})
+    page.select_option("#size", label="Portrait")
+    page.click("#tab-sketch")
+    canvas(page).scroll_into_view_if_needed()
+    paper, box = page.locator("[data-editor=sketch] .paper").bounding_box(), canvas(page).bounding_box()
+    assert paper and box and paper["width"] - box["width"] > 20
+    page.mouse.move(box["x"] + 40, box["y"] + 50)
+    found = page.locator("[data-editor=sketch] .paper i").bounding_box()
+    assert found
+    assert found["x"] + found["width"] / 2 == pytest.approx(box["x"] + 40, abs=2)
+    assert found["y"] + found["height"] / 2 == pytest.approx(box["y"] + 50, abs=2)
+
+
+def test_a_drawing_that_did_not_arrive_is_sent_again_before_a_run(slow_page: Served, visit: Open) -> None:
+    page = visit(slow_page.address).page
+    reached = False
+
+    def answer(route: Route) -> None:
+        keeps = json.loads(route.request.post_data or "{}").get("fn_name") == "keep"
+        route.abort() if keeps and not reached else route.fallback()
+
+    page.route(re.compile("/component_server"), answer)
+    page.fill("#steps", "1")
+    page.click("#tab-sketch")
+    circle(page)
+    expect(page.locator(".control [data-part=map-error]")).to_contain_text("The studio does not answer; draw on to try again.")
+    page.click("#generate")
+    expect(page.locator("#stage [data-part=error]")).to_contain_text("A drawing could not be sent to the studio")
+    assert controls(page) == []
+    reached = True
+    page.click("#generate")
+    page.wait_for_selector("[data-part=final]:not([hidden]) img")
+    assert len(controls(page)) == 1
+    expect(page.locator("#stage [data-part=error]")).to_be_hidden()
+
+
+def test_clear_empties_a_grey_depth_map(slow_page: Served, visit: Open) -> None:
+    page = visit(slow_page.address).page
+    page.click("#tab-depth")
+    tool(page, "fill", "depth").click()
+    expect(tool(page, "clear", "depth")).to_be_enabled()
+    tool(page, "clear", "depth").click()
+    expect(tool(page, "clear", "depth")).to_be_disabled()

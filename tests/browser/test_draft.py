@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Open, noted, ready
+from tests.browser.held import hold
 from tests.served import PatientEngine, Served, served_fake
 
 pytestmark = pytest.mark.browser
@@ -166,6 +167,30 @@ def test_a_newer_draft_on_the_server_can_be_shown(slow_page: Served, visit: Open
     page.get_by_role("button", name="Show what it set").click()
     expect(page.locator("#negative_prompt")).to_have_value("kept there")
     expect(page.locator("#draft [data-part=note]")).to_be_hidden()
+
+
+def test_what_is_typed_while_the_draft_is_on_its_way_stays(slow_page: Served, visit: Open) -> None:
+    page = visit(slow_page.address).page
+    change(page, "#negative_prompt", "kept there")
+    page.wait_for_function("JSON.parse(localStorage['studio-synced'] ?? '{}').dirty === false")
+    held = hold(page, "draft_load")
+    # As at another port, where the browser holds nothing.
+    page.add_init_script(
+        "Object.keys(localStorage).filter((key) => key !== 'studio-visitor').forEach((key) => localStorage.removeItem(key));"
+    )
+    page.reload()
+    held.wait_for(1)
+    page.fill("#prompt", "typed meanwhile")
+    held.let_go(0)
+    expect(page.locator("#draft")).to_contain_text("There are settings of the last time. What you set here replaces them.")
+    expect(page.locator("#prompt")).to_have_value("typed meanwhile")
+    noted(page)
+    page.get_by_role("button", name="Show what it set").click()
+    expect(page.locator("#negative_prompt")).to_have_value("kept there")
+    noted(page)
+    page.get_by_role("button", name="Undo a setting").click()
+    expect(page.locator("#negative_prompt")).to_have_value("")
+    expect(page.locator("#prompt")).to_have_value("typed meanwhile")
 
 
 @contextmanager

@@ -261,6 +261,35 @@ def test_another_size_keeps_people_whole(page: Page) -> None:
     page.wait_for_function("(image) => studio.draft.controls[0].image === image", arg=first)
 
 
+def test_what_is_pressed_is_what_is_taken_in_a_low_window(page: Page) -> None:
+    page.set_viewport_size({"width": 1366, "height": 700})
+    page.select_option("#size", label="Portrait")
+    start(page, "Standing")
+    canvas = page.locator(".pose svg[data-part=canvas]")
+    box = canvas.bounding_box()
+    width, height = (int(number) for number in (canvas.get_attribute("viewBox") or "").split()[2:])
+    assert box and box["width"] / box["height"] == pytest.approx(width / height, rel=0.02)
+    before = {name: position(page, name) for name in ("Left wrist", "Right wrist", "Left elbow", "Nose")}
+    drag(page, "Left wrist", by=(24, -18))
+    after = {name: position(page, name) for name in before}
+    wrist = before.pop("Left wrist")
+    pixel = width / box["width"]
+    assert after.pop("Left wrist") == pytest.approx((wrist[0] + 24 * pixel, wrist[1] - 18 * pixel), abs=2)
+    assert after == before
+
+
+def test_every_person_is_reached_by_keys(page: Page) -> None:
+    start(page, "Standing")
+    page.get_by_role("button", name="Add a person").click()
+    first = page.locator('.pose svg [role=button][aria-label="Person 1"]')
+    first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".pose svg :focus")).to_have_attribute("aria-label", re.compile("of person 1"))
+    before = position(page, "Nose")
+    page.keyboard.press("ArrowRight")
+    assert position(page, "Nose") == (before[0] + 1, before[1])
+
+
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_a_phone_drags_with_a_finger(slow_page: Served, visit: Open, theme: str) -> None:
     page = visit(slow_page.address, width=390, height=844, theme=theme).page
@@ -290,6 +319,11 @@ def test_a_phone_drags_with_a_finger(slow_page: Served, visit: Open, theme: str)
     touch("touchStart", [(left, top), (right, bottom)])
     middle = (left + right) / 2, (top + bottom) / 2
     touch("touchMove", [((left + middle[0]) / 2, (top + middle[1]) / 2), ((right + middle[0]) / 2, (bottom + middle[1]) / 2)])
+    half = [((left + middle[0]) / 2, (top + middle[1]) / 2), ((right + middle[0]) / 2, (bottom + middle[1]) / 2)]
+    # One finger is lifted and put down again, which loses nothing.
+    touch("touchMove", half[:1])
+    touch("touchMove", half[:1])
+    touch("touchStart", half)
     touch("touchEnd", [])
     assert position(page, "Left shoulder")[0] - position(page, "Right shoulder")[0] == pytest.approx(width / 2, abs=2)
 

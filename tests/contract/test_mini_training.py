@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from assets.mini.export import BASE
+from assets.mini.export import BASE, blend
 from assets.mini.models import CHANNELS
 from assets.mini.train import crew
 from assets.mini.train.bends import GUIDANCE, complete
@@ -181,3 +182,11 @@ def test_errors_that_pixels_show_count_more(tmp_path: Path) -> None:
     noisy = blur(latents)
     wrong = noisy.wanted + most.view(1, -1, 1, 1)
     assert noisy.loss(wrong, 1.0, metric) > noisy.loss(noisy.wanted + least.view(1, -1, 1, 1), 1.0, metric)
+
+
+def test_a_share_of_the_present_weights_can_be_kept(tmp_path: Path) -> None:
+    fresh, present = nn.Linear(3, 2), nn.Linear(3, 2)
+    save_file({name: value.half() for name, value in present.state_dict().items()}, tmp_path / "diffusion_pytorch_model.safetensors")
+    wanted = 0.75 * fresh.weight.detach() + 0.25 * present.weight.detach()
+    blend(fresh, tmp_path, 0.25)
+    assert torch.allclose(fresh.weight, wanted, atol=1e-3)
