@@ -4,7 +4,7 @@
 //   got(unit, image)    the unit's drawing is kept as the picture `image`, null for none
 //   drawn(unit)         the unit's drawing was replaced
 studio.controlDrawings = ({ editors, server, begin, frame, complain, got, drawn }) => {
-  const unsent = new Set(); // ids of units whose drawing is not kept as it is
+  const unsent = new Set(), onWay = new Set(); // ids of units whose drawing is not kept as it is; of those that are being sent
   const own = (unit) => studio.recall(`control-${unit.id}`, null);
 
   async function send(unit) {
@@ -26,12 +26,14 @@ studio.controlDrawings = ({ editors, server, begin, frame, complain, got, drawn 
     if (!entry.done) studio.settle(new Promise((done) => { entry.done = done; }));
     entry.timer = setTimeout(async () => {
       timers.delete(unit.id);
+      onWay.add(unit.id);
       try {
         await send(unit);
       } catch (error) {
         console.warn("studio: a drawing could not be kept", error);
         complain(unit, "The studio does not answer; draw on to try again.");
       }
+      onWay.delete(unit.id);
       entry.done();
     }, wait);
     timers.set(unit.id, entry);
@@ -51,5 +53,5 @@ studio.controlDrawings = ({ editors, server, begin, frame, complain, got, drawn 
     drawn(unit);
   }
 
-  return { sendSoon, editMap, isUnsent: (unit) => unsent.has(unit.id) && !timers.has(unit.id) };
+  return { sendSoon, editMap, isUnsent: (unit) => unsent.has(unit.id) && !timers.has(unit.id) && !onWay.has(unit.id) };
 };
