@@ -124,7 +124,7 @@ class Adapters:
         while held > RESIDENT_BYTES and len(self._kept) > len(wanted):
             held -= self._kept.popitem(last=False)[1].bytes
 
-    def free_but(self, planned: Sequence[PlannedLora] = ()) -> bool:
+    def free_but(self, planned: Sequence[PlannedLora]) -> bool:
         """Forget all but those of `planned`; whether there were any."""
         others = self._kept.keys() - {_key(lora.card) for lora in planned}
         for key in others:

@@ -18,7 +18,6 @@ SMALL_MODEL = 100_000_000
 # In the words of torch's CPU allocator, of the same on Windows, of that for MPS, and of cuBLAS and cuDNN.
 OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
 
-
 T = TypeVar("T")
 
 
@@ -152,6 +151,7 @@ def _fast_dtype(device: torch.device, parameters: int) -> torch.dtype:
 
 
 def cpu_has_bfloat16() -> bool:
+    """Whether the CPU multiplies bfloat16 itself; emulated, it is many times slower than float32."""
     found = torch.cpu.get_capabilities()
     return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
 

@@ -15,7 +15,7 @@ from studio.engine.loader import LoadOptions, Model, load_model
 from studio.engine.runs import DiffusersRun, start_run
 from studio.engine.units import make_unit
 from studio.errors import StudioError
-from studio.inventory import ModelCard
+from studio.inventory import ControlNetCard, ModelCard
 from studio.plan import Plan
 from studio.ports import EngineFacts, Progress
 from studio.settings import Settings
@@ -63,7 +63,7 @@ class DiffusersEngine:
         """
         model = self._loaded(plan)
         with_room(partial(model.adapters.make_ready, plan.loras, progress), partial(self._free_but, plan))
-        self._controls.make_ready([control.net for control in plan.controls if control.use.weight], model, progress)
+        self._controls.make_ready(_nets_of(plan), model, progress)
 
     def start(self, plan: Plan, maps: Sequence[Image.Image] = ()) -> DiffusersRun:
         """Begin a run of a prepared plan.
@@ -104,7 +104,7 @@ class DiffusersEngine:
 
     def _free_but(self, plan: Plan) -> bool:
         """Free what a plan does not need, other ControlNets and LoRAs; whether there was any."""
-        nets = self._controls.free_but([control.net for control in plan.controls])
+        nets = self._controls.free_but(_nets_of(plan))
         loras = self._model.adapters.free_but(plan.loras) if self._model else False
         release(self._device)
         return nets or loras
@@ -117,3 +117,8 @@ class DiffusersEngine:
         if self._model is None or self._model.card != plan.model:
             raise StudioError(f"{plan.model.name} is not loaded; load it first.")
         return self._model
+
+
+def _nets_of(plan: Plan) -> list[ControlNetCard]:
+    """Return the ControlNets that a plan needs; those of weight 0 do nothing."""
+    return [control.net for control in plan.controls if control.use.weight]
