@@ -8,10 +8,14 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from studio.events import Cancelled
+from studio.ports import Offer
+from studio.weights import TABLE
 from tests.browser.conftest import Open, eventually, ready
+from tests.browser.test_control import drop
 from tests.closed import Closed, closed_fake
 from tests.served import PatientEngine, served_fake
 
@@ -96,6 +100,22 @@ def test_invited_joined_generated_cut_off(closed: Closed, enter: Enter) -> None:
     eventually(guest, lambda: all(isinstance(job.state().terminal, Cancelled) for job in running))
     mine.locator(".guests [data-part=log-section] summary").click()
     expect(mine.locator(".guests [data-part=log]")).to_contain_text("cut off (Ann the guest)")
+
+
+def test_a_guest_is_not_offered_weights_that_only_the_owner_may_fetch(
+    closed: Closed, enter: Enter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = [Offer(TABLE["none"], "ready", ""), Offer(TABLE["canny"], "download", "downloads 99 MB, MIT")]
+    monkeypatch.setattr(closed.studio._annotator, "offers", lambda kind: away)
+    guest = enter(f"{closed.address}/#{closed.access.invite('maker', name='Bob')[1]}")
+    guest.get_by_role("button", name="Come in").click()
+    ready(guest)
+    Image.effect_noise((256, 256), 90).convert("RGB").save(tmp_path / "photo.png")
+    drop(guest, tmp_path / "photo.png")
+    expect(guest.locator("[data-part=map-error]")).to_contain_text("ask the owner to use it once")
+    expect(guest.locator("[data-part=map-agree]")).to_be_hidden()
+    guest.select_option("#control-preprocessor", "none")
+    expect(guest.locator("[data-part=map-picture]")).to_be_visible()
 
 
 def test_a_guest_makes_a_picture_and_signs_out(closed: Closed, enter: Enter) -> None:

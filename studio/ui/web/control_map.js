@@ -39,7 +39,8 @@ studio.controlMap = (desk) => {
     giveUp();
     find("map-agree").hidden = true;
     const away = row && row.state !== "ready"; // its weights are not here
-    if (away && !agreed.has(row.name)) {
+    // A guest is told by the server what to do.
+    if (away && !agreed.has(row.name) && !studio.makesAsGuest()) {
       put(unit, "", size);
       find("map-text").textContent = `Needs weights first: ${row.says}.`;
       find("map-agree").hidden = false;

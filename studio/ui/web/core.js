@@ -153,6 +153,8 @@ const studio = (() => {
     pastesText: ({ target, clipboardData }) => Boolean(clipboardData?.types.includes("text/plain") && target.closest?.("input, textarea, [contenteditable]")),
     // Whether whoever sits here may look on only: then nothing on the page makes, changes or keeps anything.
     looksOn: () => document.documentElement.dataset.role === "viewer",
+    // Whether it is a guest who may make pictures, but has no weights fetched.
+    makesAsGuest: () => document.documentElement.dataset.role === "maker",
     // Waits until somebody can see the page, so that a hidden tab asks for nothing.
     async seen() {
       while (document.hidden) await new Promise((done) => document.addEventListener("visibilitychange", done, { once: true }));
