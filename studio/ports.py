@@ -237,8 +237,14 @@ class Gallery(Protocol):
         """Star, unstar, put into the trash or take out of it; return how many pictures there were."""
         ...
 
-    def tag(self, person: Person, key: str, tags: Sequence[str]) -> bool:
-        """Give a picture tags in place of those it had; False when there is no such picture."""
+    def tag(self, person: Person, key: str, tags: Sequence[str], *, before: Sequence[str] = ()) -> tuple[str, ...] | None:
+        """Give a picture tags in place of those `before`: others, such as those given in another tab meanwhile, stay.
+
+        Returns all tags that it has now, or None when there is no such picture.
+
+        Raises:
+            InvalidRequest: it would have too many.
+        """
         ...
 
     def empty(self, person: Person) -> int:

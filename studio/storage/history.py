@@ -242,10 +242,10 @@ class DiskHistory:
         self._look_again()
         return count
 
-    def tag(self, person: Person, key: str, tags: Sequence[str]) -> bool:
-        """Give a picture tags in place of those it had."""
+    def tag(self, person: Person, key: str, tags: Sequence[str], *, before: Sequence[str] = ()) -> tuple[str, ...] | None:
+        """Give a picture tags in place of those `before`; return all that it has now."""
         self._arrived(key)
-        return files.is_id(key) and self._base.use(lambda rows: rows.tag(person.id, key, tags))
+        return self._base.use(lambda rows: rows.tag(person.id, key, tags, before)) if files.is_id(key) else None
 
     def empty(self, person: Person) -> int:
         """Remove what a person has in the trash for good."""

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from studio import kept
 from studio.kept import Change, Entry, Leaf, Query, Shelves
 from studio.storage.history_entries import as_text, entry_of
 
@@ -108,16 +109,18 @@ class Rows:
         statement = f"UPDATE pictures SET {_CHANGES[change]} WHERE person = :person AND id IN ({marks})"
         return self._at_once(lambda: self._base.execute(statement, values | {"person": person, "now": now}).rowcount)
 
-    def tag(self, person: str, key: str, tags: Sequence[str]) -> bool:
-        """Give one of a person's pictures these tags instead of those it had."""
+    def tag(self, person: str, key: str, tags: Sequence[str], before: Sequence[str]) -> tuple[str, ...] | None:
+        """Give one of a person's pictures tags in place of those `before`; return all that it has now, None where it is not here."""
 
-        def change() -> bool:
-            text = json.dumps(list(tags), ensure_ascii=False)
-            row = self._base.execute("SELECT made FROM pictures WHERE id = ? AND person = ?", (key, person)).fetchone()
-            if row:
-                self._base.execute("UPDATE pictures SET tags = ? WHERE made = ?", (text, row[0]))
-                self._base.execute("UPDATE words SET tags = ? WHERE rowid = ?", (text.casefold(), row[0]))
-            return row is not None
+        def change() -> tuple[str, ...] | None:
+            row = self._base.execute("SELECT made, tags FROM pictures WHERE id = ? AND person = ?", (key, person)).fetchone()
+            if row is None:
+                return None
+            found = kept.tags([*tags, *(tag for tag in json.loads(row[1]) if tag not in before)])
+            text = json.dumps(found, ensure_ascii=False)
+            self._base.execute("UPDATE pictures SET tags = ? WHERE made = ?", (text, row[0]))
+            self._base.execute("UPDATE words SET tags = ? WHERE rowid = ?", (text.casefold(), row[0]))
+            return found
 
         return self._at_once(change)
 

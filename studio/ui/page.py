@@ -1,5 +1,6 @@
 """The page: which panels stand where, and what Generate does."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,8 @@ def build(studio: Studio, *, files: Path) -> gr.Blocks:
             return stage.submit(studio, form, values, visitor=(values[shown] or {}).get("visitor"), person=person_of(asker))
 
         inputs = {*form.fields.values(), shown}
-        generate.click(on_generate, inputs=inputs, outputs=shown, queue=False, show_progress="hidden", api_visibility="private")
+        # Pressed again before the first press is answered, the button queues a second picture.
+        press = partial(generate.click, trigger_mode="multiple", queue=False, show_progress="hidden", api_visibility="private")
+        press(on_generate, inputs=inputs, outputs=shown)
         api.add(studio, files)
     return page

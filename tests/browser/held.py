@@ -22,8 +22,11 @@ class Held:
     answering: bool = False
     answers: dict[int, APIResponse] = field(default_factory=dict)
 
+    def takes(self, route: Route) -> bool:
+        return self.holding and json.loads(route.request.post_data or "{}").get("fn_name") == self.name
+
     def take(self, route: Route) -> None:
-        if self.holding and json.loads(route.request.post_data or "{}").get("fn_name") == self.name:
+        if self.takes(route):
             if self.answering:
                 self.answers[len(self.routes)] = route.fetch()
             self.routes.append(route)
@@ -45,6 +48,13 @@ class Held:
                 self.routes[index].continue_()
         # The page has read it and drawn what came of it.
         self.page.evaluate("new Promise((done) => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(done)), 50))")
+
+
+def fail(page: Page, name: str) -> Held:
+    """Lose all calls of a server function from now on, as a bad network does; until it is no more `holding`."""
+    lost = Held(page, name)
+    page.route(re.compile("/component_server"), lambda route: route.abort() if lost.takes(route) else route.fallback())
+    return lost
 
 
 def hold(page: Page, name: str) -> Held:

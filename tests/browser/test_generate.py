@@ -7,11 +7,11 @@ from threading import Event
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from studio import app, read_metadata
 from studio.settings import ROOT, Settings
-from tests.browser.conftest import Open, Visit, ready
+from tests.browser.conftest import Open, Visit, eventually, ready
 from tests.served import Served, served, served_fake
 
 pytestmark = pytest.mark.browser
@@ -247,6 +247,27 @@ def test_generate_while_one_runs_adds_to_the_queue(slow_page: Served, visit: Ope
     hurry.set()
     expect(page.locator(FINAL)).to_have_attribute("alt", re.compile("second"))
     expect(page.locator(".tile").nth(1).locator(".open")).to_have_attribute("aria-label", re.compile("first"))
+
+
+def test_generate_again_before_the_first_is_answered_queues_both(slow_page: Served, visit: Open, hurry: Event) -> None:
+    page = visit(slow_page.address).page
+    page.fill("#steps", "2")
+    held: list[Route] = []
+
+    def keep(route: Route) -> None:
+        held.append(route)
+
+    page.route(re.compile("/run/predict"), keep)
+    generate(page, "first")
+    eventually(page, lambda: len(held) == 1)
+    generate(page, "second")
+    eventually(page, lambda: len(held) == 2)
+    hurry.set()
+    for route in held:
+        route.continue_()
+    expect(page.locator(".tile").nth(1).locator(".open")).to_be_visible()
+    made = [page.locator(".tile .open").nth(place).get_attribute("aria-label") or "" for place in (0, 1)]
+    assert {text.removeprefix("Show: ").partition(",")[0] for text in made} == {"first", "second"}
 
 
 def test_a_finished_picture_can_be_looked_at_while_one_runs(slow_page: Served, visit: Open) -> None:

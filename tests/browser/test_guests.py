@@ -219,6 +219,28 @@ def test_a_wrong_link_says_so(closed: Closed, enter: Enter) -> None:
     expect(page.get_by_role("alert")).to_contain_text("not, or no longer, an invitation")
 
 
+def test_a_link_that_must_wait_can_be_used_again(closed: Closed, enter: Enter) -> None:
+    page = enter("about:blank")
+    busy = {"status": 429, "json": {"error": "Too many wrong links came from your address; wait 8 s."}}
+    page.route(re.compile("/studio/enter"), lambda route: route.fulfill(**busy), times=1)
+    page.goto(f"{closed.address}/#{closed.access.invite('maker', name='Ida')[1]}")
+    page.get_by_role("button", name="Come in").click()
+    expect(page.get_by_role("alert")).to_contain_text("wait 8 s")
+    page.get_by_role("button", name="Come in").click()
+    ready(page)
+    page.get_by_role("button", name="Ida").click()
+    expect(page.locator(".guests dialog")).to_be_visible()
+    # Signing out that fails is told, and what opened the box has the keyboard again.
+    page.route(re.compile("/studio/leave"), lambda route: route.abort(), times=1)
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.locator(".guests [data-part=problem]")).to_have_text("The studio does not answer; try again.")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Ida")).to_be_focused()
+    page.get_by_role("button", name="Ida").click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="You need an invitation")).to_be_visible()
+
+
 def test_dropping_everyone_takes_two_clicks(closed: Closed, enter: Enter) -> None:
     guest = enter(f"{closed.address}/#{closed.access.invite('maker', name='Zoe')[1]}")
     guest.get_by_role("button", name="Come in").click()

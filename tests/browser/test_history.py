@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from studio.request import GenerationRequest
 from tests.browser.conftest import Open, Visit, ready
+from tests.browser.held import fail
 from tests.browser.test_form import CONTRAST
 from tests.served import Served, served_fake
 
@@ -145,6 +146,68 @@ def test_tags_being_typed_stay_with_their_picture(page: Page) -> None:
     page.fill("#history [data-part=text]", "berta")
     page.wait_for_function("document.querySelectorAll('.tile').length === 1")
     assert tiles(page) == [first] != [second]
+
+
+def test_tags_that_could_not_be_saved_stay_and_enter_sends_them_again(page: Page) -> None:
+    tags = page.locator("[data-part=tags]")
+    page.locator(".tile .open").nth(8).click()
+    lost = fail(page, "history_tag")
+    tags.fill("for Carla")
+    tags.press("Enter")
+    expect(page.locator("[data-part=toast]")).to_contain_text("try again")
+    page.locator(".tile .open").nth(9).click()
+    expect(tags).to_have_value("")
+    page.locator(".tile .open").nth(8).click()
+    expect(tags).to_have_value("for Carla")
+    lost.holding = False
+    tags.focus()
+    with page.expect_response(lambda answer: '"history_tag"' in (answer.request.post_data or "")):
+        tags.press("Enter")
+    tags.fill("红色，雪地、夜")
+    tags.press("Enter")
+    expect(tags).to_have_value("红色, 雪地, 夜")
+
+
+def test_two_tabs_tag_and_star_one_picture(page: Page) -> None:
+    page.locator(".tile .open").nth(10).click()
+    with page.context.expect_page() as opening:
+        page.evaluate("open(location.href)")
+    other = opening.value
+    ready(other)
+    other.wait_for_selector(".tile")
+    other.locator(".tile .open").nth(10).click()
+    other.fill("[data-part=tags]", "anna")
+    other.press("[data-part=tags]", "Enter")
+    other.click("[data-part=card] [data-part=star]")
+    expect(other.locator("[data-part=card] [data-part=star]")).to_have_text("Starred")
+    # Before this tab has looked again.
+    page.fill("[data-part=tags]", "best")
+    page.press("[data-part=tags]", "Enter")
+    expect(page.locator("[data-part=tags]")).to_have_value("best, anna")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.locator("[data-part=card] [data-part=star]")).to_have_text("Starred")
+    page.click("[data-part=card] [data-part=star]")
+    page.fill("[data-part=tags]", "")
+    page.press("[data-part=tags]", "Enter")
+    expect(page.locator("[data-part=tags]")).to_have_value("")
+
+
+def test_the_keyboard_goes_on_where_a_picture_loses_its_star(page: Page) -> None:
+    for place in (20, 21):
+        page.locator(".tile .open").nth(place).focus()
+        page.keyboard.press("s")
+        expect(page.locator(".tile").nth(place)).to_have_attribute("data-starred", "")
+    one, other = tiles(page)[20:22]
+    page.click("[data-part=search-open]")
+    page.get_by_role("button", name="Starred").click()
+    page.wait_for_function("document.querySelectorAll('.tile').length < 60")
+    page.get_by_role("button", name=f"Show: {one}").focus()
+    page.keyboard.press("s")
+    expect(page.get_by_role("button", name=f"Show: {one}")).to_have_count(0)
+    expect(page.get_by_role("button", name=f"Show: {other}")).to_be_focused()
+    expect(page.get_by_role("button", name=f"Show: {other}")).to_have_attribute("tabindex", "0")
+    page.keyboard.press("s")
+    expect(page.get_by_role("button", name=f"Show: {other}")).to_have_count(0)
 
 
 def test_delete_undo_and_trash(page: Page) -> None:

@@ -14,7 +14,7 @@ from studio.jobs import Job
 from studio.metadata import Record, encode, read_metadata
 from studio.metadata.containers import read as carried
 from studio.request import ControlUse, GenerationRequest, LoraUse
-from tests.browser.conftest import Open, eventually
+from tests.browser.conftest import Open, eventually, ready
 from tests.browser.held import hold
 from tests.browser.test_generate import clean, finished, generate
 from tests.served import Served
@@ -266,4 +266,14 @@ def test_downloads_come_in_three_formats_with_settings_or_without(slow_page: Ser
     expect(how).to_have_text("WebP, bare")
     with pytest.raises(BadPicture, match="carries no settings"):
         read_metadata(downloaded(page, tmp_path))
+    # Another tab, opened before, leaves the choice alone whatever it does.
+    other = visited.context.new_page()
+    other.goto(page.url)
+    ready(other)
+    how.click()
+    page.get_by_role("switch", name="Leave the settings out").uncheck()
+    generate(other, "a green torus")
+    finished(other)
+    kept = page.evaluate("JSON.parse(localStorage.getItem('studio-download'))")
+    assert kept == {"kind": "WEBP", "bare": False}
     clean(visited)

@@ -56,7 +56,7 @@ def test_settings_come_back_whole(visitor: Page, made: list[str]) -> None:
 def test_stars_tags_and_trash(visitor: Page, made: list[str]) -> None:
     assert visitor.call("history", "history_change", [made[:2], "star"]) == {"error": "", "count": 2}
     assert {row["id"] for row in listed(visitor, shelf="starred")["entries"]} >= set(made[:2])
-    assert visitor.call("history", "history_tag", [made[0], [" two  words ", "x", "x", ""]])["tags"] == ["two words", "x"]
+    assert visitor.call("history", "history_tag", [made[0], [" two  words ", "x", "x", ""], []])["tags"] == ["two words", "x"]
     assert [row["id"] for row in listed(visitor, text="two words")["entries"]][:1] == [made[0]]
     visitor.call("history", "history_change", [made, "delete"])
     assert not set(made) & {row["id"] for row in listed(visitor)["entries"]}
@@ -132,7 +132,16 @@ NONSENSE: dict[str, list[object]] = {
     "history_entry": [None, ["a"], "' OR 1=1"],
     "history_compare": [["a"], 5, ["a", "b"]],
     "history_change": [[["a"], "purge"], [["a"] * 501, "star"], [[5], "star"], {}],
-    "history_tag": [["a", "b"], ["a", ["x" * 41]], ["a", ["a\0b"]], None, ["a", [str(i) for i in range(MAX_TAGS + 1)]], ["nothing", ["x"]]],
+    "history_tag": [
+        ["a", ["b"]],
+        ["a", "b", []],
+        ["a", ["b"], "b"],
+        ["a", ["x" * 41], []],
+        ["a", ["a\0b"], []],
+        None,
+        ["a", [str(i) for i in range(MAX_TAGS + 1)], []],
+        ["nothing", ["x"], []],
+    ],
 }  # fmt: skip
 
 

@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from studio.errors import StudioError
-from studio.kept import Entry, Query
+from studio.errors import InvalidRequest, StudioError
+from studio.kept import MAX_TAGS, Entry, Query
 from studio.metadata import read_metadata
 from studio.people import OWNER, Person
 from studio.storage import history_base
@@ -94,6 +94,18 @@ def test_pages_go_on_by_key_newest_first(open_history: Open) -> None:
             break
         fill(history, 100 + pages)  # what is new meanwhile neither repeats nor hides anything
     assert found == list(range(24, -1, -1)) and pages == 3
+
+
+def test_tags_given_in_another_tab_stay(open_history: Open) -> None:
+    history = open_history()
+    (key,) = fill(history, 1)
+    assert history.tag(OWNER, key, ["a", "b"]) == ("a", "b")
+    assert history.tag(OWNER, key, ["c"]) == ("c", "a", "b")
+    assert history.tag(OWNER, key, ["c", "d"], before=["c", "b"]) == ("c", "d", "a")
+    with pytest.raises(InvalidRequest, match="at most"):
+        history.tag(OWNER, key, [f"tag {i}" for i in range(MAX_TAGS)], before=["c", "d"])
+    entry = history.entry(OWNER, key)
+    assert entry and entry.tags == ("c", "d", "a")
 
 
 def test_search_by_text_model_lora_date_star(open_history: Open) -> None:

@@ -161,11 +161,11 @@ def changed(gallery: Gallery, person: Person, asked: Any) -> dict[str, Any]:
 
 
 def tagged(gallery: Gallery, person: Person, asked: Any) -> dict[str, Any]:
-    """Give a picture tags; `asked` is [id, tags]."""
+    """Give a picture tags; `asked` is [id, tags, those that the page knew of before]."""
     match asked:
-        case [str(key), wanted]:
-            tags = kept.tags(wanted)
-            if not gallery.tag(person, key, tags):
+        case [str(key), wanted, before]:
+            tags = gallery.tag(person, key, kept.tags(wanted), before=kept.tags(before))
+            if tags is None:
                 raise StudioError("The picture is not in the history any more.")
             return {"tags": list(tags)}
     raise InvalidRequest("This page did not ask properly; reload it.")

@@ -151,6 +151,8 @@ const studio = (() => {
     },
     // Whether a paste puts text into a box: cells of a spreadsheet come as text and as a picture of it.
     pastesText: ({ target, clipboardData }) => Boolean(clipboardData?.types.includes("text/plain") && target.closest?.("input, textarea, [contenteditable]")),
+    // Whether a key belongs to the choosing of Chinese or Japanese characters; Safari says so of the last one by its number alone.
+    composes: (event) => event.isComposing || event.keyCode === 229,
     // Whether whoever sits here may look on only: then nothing on the page makes, changes or keeps anything.
     looksOn: () => document.documentElement.dataset.role === "viewer",
     // Whether it is a guest who may make pictures, but has no weights fetched.
@@ -176,7 +178,7 @@ const studio = (() => {
   // Escape in a search field empties it, which is the browser's doing and all that was meant.
   const clears = (field) => field.type === "search" && field.value !== "";
   document.addEventListener("keydown", (event) => {
-    if (event.isComposing || event.repeat) return;
+    if (self.composes(event) || event.repeat) return;
     if (event.key === "Enter" && !document.querySelector("dialog[open]") && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
       document.getElementById("generate")?.click();

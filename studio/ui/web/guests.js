@@ -5,6 +5,7 @@ studio.guests = ({ element, server }) => {
   // It stands in the header later, out of reach of `find`.
   const open = find("open");
   const who = find("who");
+  const AWAY = "The studio does not answer; try again.";
   const KINDS = { maker: "makes pictures", viewer: "looks on", owner: "may do everything" };
   let state = null;
   let person = null;
@@ -68,7 +69,7 @@ studio.guests = ({ element, server }) => {
       return answer;
     } catch (error) {
       console.warn("studio: guests", error);
-      complain("The studio does not answer; try again.");
+      complain(AWAY);
       return { error: "no answer" };
     }
   }
@@ -124,15 +125,24 @@ studio.guests = ({ element, server }) => {
   }
 
   find("leave").addEventListener("click", async () => {
-    await fetch("/studio/leave", { method: "POST", headers: { "content-type": "application/json" }, body: "{}" });
-    left();
+    try {
+      const answer = await fetch("/studio/leave", { method: "POST", headers: { "content-type": "application/json" }, body: "{}" });
+      if (answer.ok) return left();
+      complain((await answer.json().catch(() => ({}))).error ?? AWAY);
+    } catch (error) {
+      console.warn("studio: nobody was signed out", error);
+      complain(AWAY);
+    }
   });
 
   async function opened() {
     complain("");
     find("made").hidden = true;
     if (person.role === "owner") await change(server.overview, null);
-    else await introduce();
+    else await introduce().catch((error) => {
+      console.warn("studio: who is asking is not known", error);
+      complain(AWAY);
+    });
     dialog.showModal();
   }
 
@@ -144,7 +154,8 @@ studio.guests = ({ element, server }) => {
     find("guest").hidden = person.role === "owner";
     find("leave").hidden = !person.signed;
     open.hidden = false;
-    document.querySelector('#field-model [data-part="theme"]')?.before(open);
+    // Moved again, it would lose the keyboard.
+    if (!open.closest("#field-model")) document.querySelector('#field-model [data-part="theme"]')?.before(open);
     if (person.role === "owner") return;
     // Keys press it, too.
     if (person.role === "viewer") document.getElementById("generate").disabled = true;

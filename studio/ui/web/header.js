@@ -62,7 +62,9 @@ studio.header = ({ element, props, server }) => {
   }
 
   find("problems").addEventListener("beforetoggle", () => {
-    find("problems").style.left = `${Math.max(12, find("problems-button").getBoundingClientRect().left)}px`;
+    const { left, bottom } = find("problems-button").getBoundingClientRect();
+    const wide = Math.min(560, innerWidth - 24);
+    Object.assign(find("problems").style, { left: `${Math.max(12, Math.min(left, innerWidth - wide - 12))}px`, top: `${bottom + 6}px` });
   });
   find("undo").addEventListener("click", studio.timeline.undo);
   find("redo").addEventListener("click", studio.timeline.redo);

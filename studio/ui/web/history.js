@@ -1,5 +1,6 @@
 // The History column: more of it as one scrolls; what is done with one picture, with several, and with two.
 studio.history = ({ element, props, server }) => {
+  const COMMAS = /[,，、]/; // of Chinese and Japanese keyboards, too
   const find = (part) => element.querySelector(`[data-part="${part}"]`);
   const rows = new Map(); // id -> what the server said of a picture, newest first
   const picked = new Set(); // ids of the ticked ones
@@ -9,7 +10,10 @@ studio.history = ({ element, props, server }) => {
   let shelf = "all";
   let comparing = null; // id of the picture for which a second one is being chosen
   let model = null; // name of the one that is chosen
+  let download = { kind: "PNG", bare: false }; // how pictures are downloaded
   let turn = 0; // number of the newest listing; answers to older ones are dropped
+  let changes = 0; // number of the newest change made here
+  const unsaved = new Map(); // id -> tags as typed, until the server has them
   let loading = false;
   let listed = Promise.resolve(); // kept when the newest listing is over, well or not
 
@@ -60,11 +64,13 @@ studio.history = ({ element, props, server }) => {
   // What was made since: put before the rest, which keeps its place. A listing under way may have been read before that, and would replace it.
   async function refresh(fresh) {
     await listed;
-    const mine = turn;
+    const mine = turn, before = changes;
     const answer = await ask(server.history_page, [query(), null, fresh]);
     if (mine !== turn) return refresh(fresh);
     if (rows.size && answer.entries.length && !answer.entries.some((row) => rows.has(row.id))) return load(true);
     answer.entries.filter((row) => !rows.has(row.id)).reverse().forEach((row) => put(row, true));
+    // Another tab may have starred or tagged what is listed here; what was changed here meanwhile is newer.
+    if (before === changes) answer.entries.forEach((row) => { Object.assign(rows.get(row.id), row); mark(row.id); });
     if (following === null && rows.size > props.page) following = answer.following;
     drawEmpty();
     await describe();
@@ -126,7 +132,7 @@ studio.history = ({ element, props, server }) => {
     find("card-title").textContent = `seed ${row.seed ?? "unknown"}`;
     find("card-when").textContent = new Date(row.made / 1000).toLocaleString(studio.words.language(), { dateStyle: "medium", timeStyle: "short" });
     find("card-prompt").textContent = row.prompt;
-    if (document.activeElement !== find("tags")) find("tags").value = row.tags.join(", ");
+    if (document.activeElement !== find("tags")) find("tags").value = unsaved.get(carded) ?? row.tags.join(", ");
     find("star").setAttribute("aria-pressed", row.starred);
     find("star").hidden = back;
     find("star").querySelector("span").textContent = row.starred ? "Starred" : "Star";
@@ -166,17 +172,14 @@ studio.history = ({ element, props, server }) => {
   // ---- what a person does ----
   async function setStar(wanted, on) {
     await ask(server.history_change, [wanted, on ? "star" : "unstar"]);
-    wanted.forEach((id) => {
-      if (!rows.has(id)) return;
-      rows.get(id).starred = on;
-      if (shelf === "starred" && !on) drop(id);
-      else mark(id);
-    });
-    drawEmpty();
+    changes += 1;
+    wanted.filter((id) => rows.has(id)).forEach((id) => { rows.get(id).starred = on; mark(id); });
+    if (shelf === "starred" && !on) leave(wanted);
+    else draw();
   }
 
-  async function move(wanted, change) {
-    await ask(server.history_change, [wanted, change]);
+  // Takes pictures off the list; the keyboard, if it was with them, goes to the next one.
+  function leave(wanted) {
     const all = ids(), at = all.indexOf(wanted[0]);
     const next = [...all.slice(at + 1), ...all.slice(0, at).reverse()].find((id) => !wanted.includes(id));
     // Tiles, card and the box for many go with what is dropped.
@@ -185,6 +188,12 @@ studio.history = ({ element, props, server }) => {
     if (held && tiles.has(next)) tiles.focus(next);
     drawEmpty();
     tiles.reach();
+  }
+
+  async function move(wanted, change) {
+    await ask(server.history_change, [wanted, change]);
+    changes += 1;
+    leave(wanted);
     const many = wanted.length === 1 ? "The picture is" : `${wanted.length} pictures are`;
     const other = change === "delete" ? "restore" : "delete";
     toast(`${many} ${change === "delete" ? "in the trash." : "back."}`, async () => {
@@ -199,14 +208,17 @@ studio.history = ({ element, props, server }) => {
   const remove = (wanted) => move(wanted, shelf === "deleted" ? "restore" : "delete");
 
   async function tag(id, text) {
-    const answer = await ask(server.history_tag, [id, text.split(",")]);
+    unsaved.set(id, text);
+    const answer = await ask(server.history_tag, [id, text.split(COMMAS), rows.get(id)?.tags ?? []]);
+    changes += 1;
+    if (unsaved.get(id) === text) unsaved.delete(id);
     if (rows.has(id)) rows.get(id).tags = answer.tags;
     draw();
   }
 
   async function zip(wanted) {
     if (wanted.length === 1) return studio.download(`studio-${rows.get(wanted[0]).seed}.png`, `kept/${wanted[0]}.png`);
-    const { kind, bare } = studio.recall("download", { kind: "PNG", bare: false });
+    const { kind, bare } = download;
     Object.assign(document.createElement("a"), { href: `kept/pictures.zip?ids=${wanted.join(",")}&as=${kind}${bare ? "&bare=1" : ""}`, download: "" }).click();
   }
 
@@ -267,7 +279,12 @@ studio.history = ({ element, props, server }) => {
     carded = opened;
     draw();
   });
-  find("tags").addEventListener("keydown", (event) => { if (event.key === "Enter") find("tags").blur(); });
+  find("tags").addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || studio.composes(event)) return;
+    // Tags that could not be saved are no change, so that leaving the field would not send them again.
+    if (unsaved.get(carded) === find("tags").value) safely(tag)(carded, find("tags").value);
+    find("tags").blur();
+  });
   find("star").addEventListener("click", safely(() => setStar([carded], !rows.get(carded).starred)));
   find("full").addEventListener("click", () => full(carded));
   find("delete").addEventListener("click", safely(() => remove([carded])));
@@ -288,6 +305,7 @@ studio.history = ({ element, props, server }) => {
   find("full-picture").addEventListener("click", () => find("full-dialog").close());
 
   studio.watch("model", (name) => { model = name; });
+  studio.watch("download", (how) => { download = how; });
   studio.on("kept", safely(() => refresh(true)));
   studio.on("shown", ({ id }) => look(id));
   studio.on("reuse", safely(reuse));

@@ -164,7 +164,7 @@ studio.presets = ({ element, props, server }) => {
   find("search").addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(list, 120); });
   find("list").addEventListener("keydown", (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (!step) return;
+    if (!step || studio.composes(event)) return;
     event.preventDefault();
     const stops = [find("search"), ...element.querySelectorAll(".preset-open")];
     stops[Math.max(0, Math.min(stops.length - 1, stops.indexOf(document.activeElement) + step))].focus();

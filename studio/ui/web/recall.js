@@ -204,10 +204,15 @@ studio.settingsFrom = ({ element, props, server }) => {
       : "The file carries its settings, for this studio and for A1111 and Civitai.";
     const label = LABELS[how.kind] + (how.bare ? ", bare" : "");
     if (button()) Object.assign(button(), { textContent: label, ariaLabel: `Downloads: ${LABELS[how.kind]}, ${how.bare ? "without" : "with"} settings` });
-    studio.keep("download", how);
+    studio.know("download", { ...how });
   }
-  element.querySelectorAll('[name="download-format"]').forEach((radio) => radio.addEventListener("change", () => { how.kind = radio.value; drawHow(); }));
-  find("bare").addEventListener("input", () => { how.bare = find("bare").checked; drawHow(); });
+  function choose(changed) {
+    Object.assign(how, changed);
+    studio.keep("download", how);
+    drawHow();
+  }
+  element.querySelectorAll('[name="download-format"]').forEach((radio) => radio.addEventListener("change", () => choose({ kind: radio.value })));
+  find("bare").addEventListener("input", () => choose({ bare: find("bare").checked }));
   find("how").addEventListener("beforetoggle", () => {
     const { left, top } = button().getBoundingClientRect();
     Object.assign(find("how").style, { left: `${Math.max(12, Math.min(left, innerWidth - 292))}px`, bottom: `${innerHeight - top + 6}px` });

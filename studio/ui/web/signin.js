@@ -29,7 +29,8 @@
       });
       if (answer.ok) return location.replace("/");
       const told = await answer.json().catch(() => ({}));
-      ask();
+      // Of all else, such as too many tries or no room on the disk, the link knows nothing: it can be used again.
+      if ([403, 422].includes(answer.status)) ask();
       complain(told.error ?? "The studio refused this link; ask for a new one.");
     } catch {
       complain("The studio does not answer; try again in a moment.");
