@@ -11,6 +11,7 @@ from studio.control.annotator import ControlAnnotator
 from studio.engine.fake import CARD, FakeEngine, FakeInventory, FakeTokens
 from studio.engine.tokens import FolderTokens
 from studio.errors import BrokenModel, InvalidRequest, UnknownModel
+from studio.inventory import Inventory
 from studio.ports import Engine, Hashes, InventorySource, Parts, Progress, Tokens
 from studio.request import shorten
 from studio.service import Studio
@@ -110,14 +111,20 @@ def _local_model(settings: Settings, progress: Progress) -> str:
     """Return the name or folder of the model to start with, fetched first when it is a hub id."""
     wanted = settings.model
     here = DiskInventory(settings, first=wanted).read()
-    for broken in here.broken:
-        if wanted and broken.part == "model" and broken.is_called(wanted):
-            raise BrokenModel(broken.problem)
     if not wanted or any(card.is_called(wanted) for card in here.models):
         return wanted
+    _refuse_broken(here, wanted)
     if re.fullmatch(r"[\w-][\w.-]{0,95}/[\w-][\w.-]{0,95}", wanted):
         from studio.engine.hub import fetch  # noqa: PLC0415  (huggingface_hub is only needed for this)
 
-        return str(fetch(wanted, settings.models_dir, progress))
+        folder = str(fetch(wanted, settings.models_dir, progress))
+        _refuse_broken(DiskInventory(settings, first=folder).read(), folder)
+        return folder
     names = ", ".join(card.name for card in here.models)
     raise UnknownModel(f"model: {shorten(wanted)} is neither a model here ({names}), nor a folder, nor a hub id.")
+
+
+def _refuse_broken(here: Inventory, wanted: str) -> None:
+    for broken in here.broken:
+        if broken.part == "model" and broken.is_called(wanted):
+            raise BrokenModel(broken.problem)

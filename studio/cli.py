@@ -136,10 +136,17 @@ def _settings(options: argparse.Namespace) -> Settings:
     return Settings(data_dir=options.data_dir, lora_dirs=tuple(options.lora_dir), mcp=getattr(options, "mcp", False), **given)
 
 
+def _built(settings: Settings, progress: Progress) -> Studio:
+    try:
+        return build(settings, progress=progress.fetched)
+    finally:
+        progress.end()
+
+
 def _show_page(options: argparse.Namespace) -> None:
     settings = _settings(options)
     # A studio that is not closed leaves its running job as one that killed it.
-    with ended_as_by_ctrl_c(), build(settings, progress=Progress().fetched) as studio:
+    with ended_as_by_ctrl_c(), _built(settings, Progress()) as studio:
         studio.resume()
         with closing(serve(studio, settings, host=options.host, port=options.port, closed=options.share)) as server:
             # Only now, because loading a model would slow the page's start.
@@ -186,7 +193,7 @@ def _generate(options: argparse.Namespace) -> None:
     out = options.out
     _check_writable(out, request)
     progress = Progress()
-    with build(_settings(options), progress=progress.fetched).open() as studio:
+    with _built(_settings(options), progress).open() as studio:
         job = studio.submit(request, images={name: each.picture for name, each in taken.items()})
         for sentence in job.plan.notices:
             print(sentence, file=sys.stderr)

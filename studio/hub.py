@@ -7,21 +7,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from studio.errors import MissingWeights, Unreachable
+from studio.errors import MissingWeights, Stopped, Unreachable
 from studio.ports import Progress
 
 
 @dataclass
 class Meter:
-    """Adds up the bytes of every bar that huggingface_hub draws, and reports them; `before` counts those of earlier files."""
+    """Adds up the bytes of every bar that huggingface_hub draws, and reports them; `before` counts those of earlier files.
+
+    Once `unwanted`, it ends the work that reports to it.
+    """
 
     progress: Progress
     label: str
     total: int
     before: float = 0
+    unwanted: bool = False
     done: dict[int, float] = field(default_factory=dict)
 
     def report(self, bar: object, bytes_done: float) -> None:
+        if self.unwanted:
+            raise Stopped("The download was cancelled.")
         # Two bars count the same bytes, once as they arrive and once as they are written.
         self.done[id(bar)] = bytes_done
         ready = min(self.before + max(self.done.values()), self.total)

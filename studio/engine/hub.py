@@ -3,7 +3,8 @@
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,21 @@ def _download(model_id: str, partial: Path, *, progress: Progress, endpoint: str
         raise MissingWeights(f"{model_id} is a {kind[:60]}; this studio runs {PIPELINE} models.")
     files = choose_files(model_id, sizes)
     meter = Meter(progress, model_id, sum(sizes[name] for name in files))
-    snapshot_download(model_id, allow_patterns=files, tqdm_class=quiet_bar(meter), max_workers=4, **place)
+    _interruptible(lambda: snapshot_download(model_id, allow_patterns=files, tqdm_class=quiet_bar(meter), max_workers=4, **place), meter)
+
+
+def _interruptible(work: Callable[[], object], meter: Meter) -> None:
+    """Do what reports to a meter so that Ctrl+C ends it at the next piece: by itself, huggingface_hub waits for the files under way."""
+    with ThreadPoolExecutor(1, thread_name_prefix="fetch") as pool:
+        done = pool.submit(work)
+        try:
+            # In turns, because on Windows nothing interrupts a wait without an end.
+            while wait([done], timeout=1).not_done:
+                pass
+        except BaseException:
+            meter.unwanted = True
+            raise
+        done.result()
 
 
 def _kind(model_id: str, index: Path) -> str:

@@ -55,7 +55,11 @@ def installed_versions(folder: Path | None = None) -> Mapping[str, str]:
     else:
         places = [folder / "Lib" / "site-packages", *folder.glob("lib/python*/site-packages")]
         found = importlib.metadata.distributions(path=list(map(str, places)))
-    return {normalised(package.metadata["Name"] or ""): package.version for package in found}
+    versions: dict[str, str] = {}
+    for package in found:
+        # Of a package that is there twice, Python takes the first.
+        versions.setdefault(normalised(package.metadata["Name"] or ""), package.version)
+    return versions
 
 
 def normalised(name: str) -> str:

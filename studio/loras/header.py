@@ -9,11 +9,13 @@ from pathlib import Path
 
 from studio.errors import BadLora
 from studio.loras.keys import LAYER_ROLES, read_key
-from studio.loras.layers import Layer, json_object, make_layer
+from studio.loras.layers import PEFT_SETTINGS, Layer, json_object, make_layer
 from studio.loras.lineage import UNKNOWN, Lineage, lineage_of
 from studio.loras.safetensors_header import RawHeader, read_raw
 
 SHOWN_WORDS = 12
+PEFT_CONFIG = "adapter_config.json"
+MAX_CONFIG = 1 << 20
 _ALPHA_FORMATS: Mapping[str, str] = {"F64": "<d", "F32": "<f", "F16": "<e"}
 
 
@@ -62,7 +64,7 @@ def read_header(path: Path) -> Header:
     Raises:
         BadLora: the file is a pickle, cut short, forged, or its layers do not fit together.
     """
-    raw = read_raw(path)
+    raw = _with_settings(read_raw(path), path)
     header = understand(raw, name=path.name)
     return header if header.alpha is not None else _with_alpha(header, raw, path)
 
@@ -121,6 +123,21 @@ def trigger_words(metadata: Mapping[str, str]) -> tuple[str, ...]:
     words += [tag for tag, _ in counts.most_common(SHOWN_WORDS)] or folders
     readable = [word[:80] for word in dict.fromkeys(words) if word and word.isprintable()]
     return tuple(readable[:SHOWN_WORDS])
+
+
+def _with_settings(raw: RawHeader, path: Path) -> RawHeader:
+    """Take over what peft, whose files hold matrices alone, writes into a file of its own beside them, alpha above all."""
+    beside = path.with_name(PEFT_CONFIG)
+    if PEFT_SETTINGS in raw.metadata or not any(key.startswith("base_model.model.") for key in raw.tensors):
+        return raw
+    try:
+        with beside.open("rb") as file:
+            text = file.read(MAX_CONFIG).decode()
+    except FileNotFoundError:
+        return raw
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadLora(f"{path.name} cannot be used: {PEFT_CONFIG} beside it cannot be read; fetch both files again.") from error
+    return replace(raw, metadata={**raw.metadata, PEFT_SETTINGS: text})
 
 
 def _with_alpha(header: Header, raw: RawHeader, path: Path) -> Header:

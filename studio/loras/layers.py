@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from studio.errors import BadLora
+from studio.loras.keys import canonical
 from studio.loras.safetensors_header import FLOATS, RawHeader, Tensor
 
 MAX_RANK = 4096
+PEFT_SETTINGS = "lora_adapter_metadata"
 
 
 @dataclass(frozen=True)
@@ -63,19 +65,30 @@ def _belong_together(down: Tensor, up: Tensor) -> bool:
 
 
 def _from_peft(metadata: Mapping[str, str], component: str, module: str) -> tuple[float | None, bool]:
-    """Return (alpha or None, rsLoRA) from the settings that diffusers writes into the metadata, `component.field` by name."""
+    """Return (alpha or None, rsLoRA) from peft's settings as diffusers writes them into the metadata.
+
+    A pipeline's are called `component.field`; those of a file that one model saved for itself, `field` alone.
+    """
     prefix = {"unet": "unet.", "text": "text_encoder."}.get(component, "?")
-    settings = json_object(metadata.get("lora_adapter_metadata", ""))
+    settings = json_object(metadata.get(PEFT_SETTINGS, ""))
     own = {key.removeprefix(prefix): value for key, value in settings.items() if key.startswith(prefix)}
+    own = settings if "lora_alpha" in settings else own
     alpha = own.get("lora_alpha")
     patterns = own.get("alpha_pattern")
+    # As in peft, the first one that is about the module counts.
     for pattern, value in patterns.items() if isinstance(patterns, dict) else ():
-        tail = pattern.replace(".", "_")
-        if module == tail or module.endswith("_" + tail):
+        if _is_about(pattern, component, module):
             alpha = value
+            break
     # Compared before it becomes a float, which has no room for an integer of 400 digits.
     usable = alpha is not None and type(alpha) in (int, float) and abs(alpha) < 1e6
     return float(alpha) if usable and alpha is not None else None, own.get("use_rslora") is True
+
+
+def _is_about(pattern: str, component: str, module: str) -> bool:
+    """Whether a pattern, a module's name or its end, means a module. peft takes any regular expression; a stranger's is not run here."""
+    whole, name = pattern.startswith("^"), canonical(component, pattern.removeprefix("^").removesuffix("$"))
+    return module == name or (not whole and module.endswith("_" + name))
 
 
 def json_object(text: str) -> dict[str, Any]:

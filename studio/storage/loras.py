@@ -8,7 +8,7 @@ from pathlib import Path
 from studio.characters import has_half
 from studio.errors import BadLora
 from studio.inventory import BrokenCard, LoraCard
-from studio.loras.header import read_header
+from studio.loras.header import PEFT_CONFIG, read_header
 from studio.loras.safetensors_header import PICKLED
 from studio.storage.hashes import HashCache
 from studio.storage.names import left_out, shown
@@ -16,8 +16,8 @@ from studio.storage.names import left_out, shown
 log = logging.getLogger("studio")
 MAX_FILES = 20_000
 PICTURES = (".preview.png", ".png", ".jpg", ".jpeg", ".webp", ".preview.jpg", ".preview.jpeg", ".preview.webp")
-Stamp = tuple[int, int]
-"""(time of the last change in nanoseconds, size in bytes)"""
+Stamp = tuple[int, int, int]
+"""(time of the last change in nanoseconds, size in bytes, time of the last change of peft's settings beside it)"""
 
 
 class LoraFolders:
@@ -62,7 +62,7 @@ class LoraFolders:
         except OSError:
             # Removed just now, or a link that leads nowhere.
             return None
-        stamp = stat.st_mtime_ns, stat.st_size
+        stamp = stat.st_mtime_ns, stat.st_size, _changed(path.with_name(PEFT_CONFIG)) if PEFT_CONFIG in beside else 0
         picture = next((path.with_name(path.stem + ending) for ending in PICTURES if path.stem + ending in beside), None)
         known = self._known.get(path)
         if known and known[0] == stamp and (isinstance(known[1], BrokenCard) or known[1].picture == picture):
@@ -84,10 +84,10 @@ class LoraFolders:
     def _files(self) -> Iterator[tuple[str, Path, frozenset[str]]]:
         """Return (name, path, names of the files beside it) of all LoRA files."""
         left = MAX_FILES
+        seen: set[str] = set()
         for root in self._folders:
-            seen: set[str] = set()
             for folder, below, files in os.walk(root, followlinks=True):
-                # Links may lead in a circle.
+                # Links may lead in a circle, and one folder stand in another.
                 real = os.path.realpath(folder)
                 if real in seen:
                     below.clear()
@@ -101,3 +101,11 @@ class LoraFolders:
                         continue
                     left -= 1
                     yield path.relative_to(root).with_suffix("").as_posix(), path, beside
+
+
+def _changed(path: Path) -> int:
+    """When a file changed, in nanoseconds since 1970; 0 where it went away."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0

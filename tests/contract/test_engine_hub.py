@@ -1,23 +1,28 @@
 """Fetching by hub id, against a small server on the loopback that speaks as much of the hub's protocol as is needed."""
 
+import _thread
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from studio import app
 from studio.engine.diffusers_engine import DiffusersEngine
 from studio.engine.hub import choose_files, fetch
-from studio.errors import MissingWeights
+from studio.errors import BrokenModel, MissingWeights
 from studio.inventory import ModelCard
 from studio.settings import Settings
 from studio.storage.inventory import describe
 from tests.contract.drive import latents_of, run_of
 
+PIECE = 1 << 20
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -28,6 +33,8 @@ class Hub(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.folder = folder
         self.asked: list[str] = []
+        self.sent = 0
+        self.pause = 0.0
 
     @property
     def address(self) -> str:
@@ -78,7 +85,9 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(key, value)
         self.end_headers()
         if self.command == "GET":
-            self.wfile.write(data)
+            for start in range(0, len(data), PIECE):
+                self.server.sent += self.wfile.write(data[start : start + PIECE])
+                time.sleep(self.server.pause)
 
 
 @pytest.fixture
@@ -115,6 +124,36 @@ def test_second_fetch_asks_nothing(hub: Hub, tmp_path: Path) -> None:
     hub.asked.clear()
     fetch("someone/tiny", tmp_path / "models", lambda *_: None, endpoint="http://127.0.0.1:9")
     assert not hub.asked
+
+
+def test_ctrl_c_ends_a_fetch_at_once_and_the_next_one_goes_on(hub: Hub, tmp_path: Path) -> None:
+    size = 80 * PIECE
+    (hub.folder / "tokenizer" / "large.json").write_bytes(bytes(size))
+    hub.pause = 0.02
+
+    def interrupt(fraction: float, message: str) -> None:
+        if 0.1 < fraction < 1:
+            _thread.interrupt_main()
+
+    with pytest.raises(KeyboardInterrupt):
+        fetch("someone/tiny", tmp_path, interrupt, endpoint=hub.address)
+    assert 0 < hub.sent < size
+    hub.pause = 0.0
+    assert (fetch("someone/tiny", tmp_path, lambda *_: None, endpoint=hub.address) / "tokenizer" / "large.json").stat().st_size == size
+
+
+def test_a_fetched_model_that_cannot_be_run_is_told(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("studio.engine.hub.fetch", partial(fetch, endpoint=hub.address))
+    (hub.folder / "unet" / "config.json").write_text("{}")
+    with pytest.raises(BrokenModel, match="someone--tiny cannot be used"):
+        app.build(Settings(data_dir=tmp_path, model="someone/tiny"))
+
+
+def test_a_model_is_called_by_its_name_whatever_lies_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "Mini").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with app.build(Settings(data_dir=tmp_path / "data", model="Mini")) as studio:
+        assert studio.inventory().models[0].name == "Mini"
 
 
 def test_offline_is_one_sentence(tmp_path: Path) -> None:

@@ -93,6 +93,15 @@ def test_what_this_python_has_is_not_missing() -> None:
     assert missing(["pytest>=8", "Import_Linter"], installed_versions()) == []
 
 
+def test_of_a_package_that_is_there_twice_the_first_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for place, version in (("own", "2.1.0"), ("system", "1.26.4")):
+        folder = tmp_path / place / f"twice-{version}.dist-info"
+        folder.mkdir(parents=True)
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: twice\nVersion: {version}\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "own"), str(tmp_path / "system"), *sys.path])
+    assert installed_versions()["twice"] == "2.1.0"
+
+
 @pytest.mark.parametrize(
     ("said", "shown"),
     [

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from studio.errors import BadLora
 from studio.loras.header import Header, read_header, trigger_words
 from studio.loras.safetensors_header import MAX_HEADER_BYTES
+from studio.storage.loras import LoraFolders
 from tests.flat import flat
 from tests.lora_files import attention_of_sd, write_lora, write_raw
 
@@ -106,6 +107,54 @@ def test_alpha_settings_of_peft_are_read(tmp_path: Path) -> None:
     header = read_header(write_lora(tmp_path / "a.safetensors", attention_of_sd(768) | TEXT, dialect="peft", metadata=metadata))
     found = {(layer.component, layer.usual, layer.rooted) for layer in header.layers}
     assert found == {("unet", 16.0, False), ("unet", 2.0, False), ("text", 6.0, True)}
+
+
+def bare(tmp_path: Path, *, prefix: str = "", metadata: dict[str, str] | None = None, stem: str = "one") -> Path:
+    """A LoRA for a U-Net alone, saved without the pipeline around it."""
+    extra = {}
+    for module, (wide, deep) in attention_of_sd(768).items():
+        extra[f"{prefix}{module}.lora_A.weight"] = np.zeros((4, deep), "float32")
+        extra[f"{prefix}{module}.lora_B.weight"] = np.zeros((wide, 4), "float32")
+    return write_lora(tmp_path / f"{stem}.safetensors", {}, extra=extra, metadata=metadata)
+
+
+def test_alpha_settings_of_a_unet_saved_alone_are_read(tmp_path: Path) -> None:
+    metadata = {"lora_adapter_metadata": json.dumps({"r": 4, "lora_alpha": 16, "use_rslora": True})}
+    assert {(layer.usual, layer.rooted) for layer in read_header(bare(tmp_path, metadata=metadata)).layers} == {(16.0, True)}
+
+
+def test_alpha_settings_that_peft_writes_beside_a_file_are_read(tmp_path: Path) -> None:
+    path, beside = bare(tmp_path, prefix="base_model.model."), tmp_path / "adapter_config.json"
+    folders = LoraFolders([tmp_path])
+    for content, alpha in ((None, None), ('{"r": 4, "lora_alpha": 8}', 8.0), ('{"r": 4, "lora_alpha": 32}', 32.0), ("[", None)):
+        if content:
+            beside.write_text(content)
+        assert {layer.usual for layer in read_header(path).layers} == {alpha}
+        (card,), _ = folders.read()
+        assert card.header and {layer.usual for layer in card.header.layers} == {alpha}
+    beside.write_bytes(b"\xff")
+    with pytest.raises(BadLora, match=r"^one.safetensors cannot be used: adapter_config.json beside it cannot be read"):
+        read_header(path)
+
+
+@pytest.mark.parametrize(
+    ("component", "patterns", "alphas"),
+    [
+        ("unet", {"attn2.to_k": 1, "to_k": 2}, {1.0, 2.0, 4.0}),
+        ("unet", {"to_k": 2, "attn2.to_k": 1}, {2.0, 4.0}),
+        ("unet", {"^to_k$": 2, "^down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q$": 3}, {3.0, 4.0}),
+        ("unet", {"attn2.to_(k|v)": 1}, {4.0}),
+        ("text_encoder", {"text_model.encoder.layers.0.self_attn.q_proj": 1}, {1.0, 4.0}),
+        ("text_encoder", {"q_proj": 1}, {1.0, 4.0}),
+    ],
+)
+def test_the_first_pattern_that_is_about_a_module_counts(
+    tmp_path: Path, component: str, patterns: dict[str, int], alphas: set[float]
+) -> None:
+    metadata = {"lora_adapter_metadata": json.dumps({f"{component}.lora_alpha": 4, f"{component}.alpha_pattern": patterns})}
+    modules = TEXT if component == "text_encoder" else attention_of_sd(768)
+    header = read_header(write_lora(tmp_path / "a.safetensors", modules, dialect="peft", metadata=metadata))
+    assert {layer.usual for layer in header.layers} == alphas
 
 
 GOOD = {"dtype": "F32", "shape": [1, 2], "data_offsets": [0, 8]}

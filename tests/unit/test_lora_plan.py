@@ -203,6 +203,16 @@ def test_folders_are_read_with_names_pictures_and_reasons(tmp_path: Path) -> Non
     }
 
 
+def test_a_folder_that_stands_in_another_is_read_once(tmp_path: Path) -> None:
+    own = tmp_path / "models" / "loras"
+    write_lora(own / "x.safetensors", SD15)
+    write_lora(tmp_path / "models" / "more" / "y.safetensors", SD15)
+    folders = LoraFolders([own, tmp_path / "models", own])
+    for _ in range(2):
+        loras, broken = folders.read()
+        assert [lora.name for lora in loras] == ["more/y", "x"] and not broken
+
+
 def test_a_file_is_read_again_only_when_it_changed(tmp_path: Path) -> None:
     path = write_lora(tmp_path / "a.safetensors", SD15)
     folders = LoraFolders([tmp_path])
