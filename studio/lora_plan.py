@@ -7,7 +7,7 @@ from unicodedata import normalize
 from studio.errors import InvalidRequest
 from studio.inventory import Inventory, LoraCard, ModelCard
 from studio.loras.tags import find_tags, without_tags
-from studio.loras.verdict import dora_sentence
+from studio.loras.verdict import doubts
 from studio.request import MAX_LORAS, GenerationRequest, LoraUse, bounds, limits, shorten
 
 
@@ -58,9 +58,9 @@ def plan_lora(index: int, use: LoraUse, model: ModelCard, inventory: Inventory) 
     if not verdict.usable:
         raise InvalidRequest(f"loras[{index}]: {verdict.sentence}")
     notices = [verdict.sentence] if verdict.state == "partly" else []
-    notices += [dora_sentence(card.name)] if card.header and card.header.dora else []
+    notices.append(doubts(card.name, card.header))
     text_weight = use.weight if use.text_encoder_weight is None else use.text_encoder_weight
-    return PlannedLora(card, use.weight, text_weight, " ".join(notices))
+    return PlannedLora(card, use.weight, text_weight, " ".join(filter(None, notices)))
 
 
 def _tags(field: str, prompt: str) -> list[tuple[str, LoraUse]]:

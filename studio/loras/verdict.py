@@ -110,9 +110,15 @@ def told(counts: Mapping[str, tuple[int, int]]) -> str:
     return "modules: " + " and ".join(parts)
 
 
-def dora_sentence(name: str) -> str:
-    """Say what is lost of a DoRA."""
-    return f"{name} is a DoRA; its scales are left out, so it looks different from where they are used."
+def doubts(name: str, header: Header | None) -> str:
+    """Say why a LoRA may look different here from where it was made, in a sentence each; empty where nothing is known against it."""
+    if header is None:
+        return ""
+    said = [f"{name} is a DoRA; its scales are left out, so it looks different from where they are used."] if header.dora else []
+    # All other writers put alpha into the file, or mean the rank.
+    if header.dialect == "peft" and header.alpha is None:
+        said.append(f"{name} does not say how strong it was meant; put the adapter_config.json that came with it beside it.")
+    return " ".join(said)
 
 
 def _no_layers(name: str, header: Header) -> Verdict:

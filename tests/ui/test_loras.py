@@ -45,6 +45,9 @@ def test_what_a_dora_loses_is_told_before_any_run() -> None:
     plain, dora = row(clay, model), row(replace(clay, header=replace(clay.header, dora=True)), model)
     assert (plain["state"], dora["state"], dora["fits"]) == ("fits", "partly", True)
     assert dora["says"] == f"{plain['says']} clay is a DoRA; its scales are left out, so it looks different from where they are used."
+    silent = row(replace(clay, header=replace(clay.header, dialect="peft", alpha=None)), model)
+    told = "clay does not say how strong it was meant; put the adapter_config.json that came with it beside it."
+    assert (silent["state"], silent["says"]) == ("partly", f"{plain['says']} {told}")
 
 
 def test_half_a_character_in_a_file_does_not_hide_the_list(tmp_path: Path) -> None:

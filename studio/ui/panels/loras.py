@@ -7,7 +7,7 @@ import gradio as gr
 from studio.images import jpeg_bytes
 from studio.inventory import LoraCard, ModelCard
 from studio.loras.files import preview
-from studio.loras.verdict import dora_sentence
+from studio.loras.verdict import doubts
 from studio.request import MAX_LORAS, limits
 from studio.service import Studio
 from studio.ui import widgets
@@ -76,7 +76,7 @@ def row(lora: LoraCard, model: ModelCard | None) -> dict[str, Any]:
     header = lora.header
     verdict = lora.verdict(model) if model else None
     ranks = header.ranks if header else ()
-    dora = dora_sentence(lora.name) if header and header.dora else ""
+    doubtful = doubts(lora.name, header)
     facts = [
         header.made_for.label if header else "",
         f"rank {ranks[0]}" if len(ranks) == 1 else f"ranks {ranks[0]} to {ranks[-1]}" if ranks else "",
@@ -90,8 +90,8 @@ def row(lora: LoraCard, model: ModelCard | None) -> dict[str, Any]:
         "words": list(header.words) if header else [],
         "text": bool(header and header.touches("text")),
         "fits": verdict is None or verdict.usable,
-        "state": "partly" if dora and verdict and verdict.usable else verdict.state if verdict else "unsure",
-        "says": " ".join(filter(None, [verdict.sentence if verdict else "", dora])),
+        "state": "partly" if doubtful and verdict and verdict.usable else verdict.state if verdict else "unsure",
+        "says": " ".join(filter(None, [verdict.sentence if verdict else "", doubtful])),
         "picture": lora.picture is not None,
     }
 
