@@ -61,17 +61,19 @@ class Presets:
         """
         return self.put(snapshot(name, request, parts), replace=replace, person=person).preset
 
-    def put(self, preset: Preset, *, replace: bool = False, person: Person = OWNER) -> Saved:
-        """Keep a preset. In the place of another it keeps that one's description, star, picture and unknown fields; see `save`."""
+    def put(self, preset: Preset, *, replace: bool = False, add: bool = False, person: Person = OWNER) -> Saved:
+        """Keep a preset. In the place of another it keeps that one's description, star, picture and unknown fields; see `save`.
+
+        With `add` the other one's parts stay, too, where this one has none.
+        """
         with self._changing(person) as shelf:
             old = shelf.get(preset.name)
             if old and old.builtin:
                 raise BadPreset(f"{old.name} is built in and stays as it is; choose another name.")
             if old and not replace:
                 raise NameTaken(f"There is a preset called {old.name} already; choose another name, or save over it.")
-            if old:
-                preset = _inheriting(preset, old)
-            return self._keep(shelf, self._secured(preset, person), replaces=old, person=person)
+            preset = self._secured(preset, person)
+            return self._keep(shelf, _inheriting(preset, old, add=add) if old else preset, replaces=old, person=person)
 
     def rename(self, name: str, new: str, *, person: Person = OWNER) -> Preset:
         """Give a preset another name; that of another preset is refused."""
@@ -206,7 +208,7 @@ class Presets:
         with self._changing(person) as shelf:
             for preset in ready:
                 there = shelf.get(preset.name)
-                if there and there.values == preset.values:
+                if there and _same(there, preset):
                     taking.notes.append(f"{preset.name} is here already.")
                 elif full := self._full(shelf, person):
                     taking.notes.append(f"{preset.name} was left out: {full}")
@@ -268,19 +270,27 @@ class Presets:
         return replace(preset, hashes={**preset.hashes, **known_hashes(preset.fields, stocks)})
 
 
-def _inheriting(preset: Preset, old: Preset) -> Preset:
-    """Return a preset that takes an old one's place: what nobody gave anew, and what is not known here, goes on."""
-    unknown = {field: value for field, value in old.values.items() if not part_of(field)}
+def _inheriting(preset: Preset, old: Preset, *, add: bool) -> Preset:
+    """Return a preset that takes an old one's place: what nobody gave anew goes on, with `add` parts, too, and what is not known here."""
+    kept = {field: value for field, value in old.values.items() if add or not part_of(field)}
+    kinds = {*preset.hashes, *(old.hashes if add else ())}
     texts = {field: keep_template(old.values.get(field), preset.values[field]) for field in TEXTS if field in preset.values}
     return replace(
         preset,
         name=old.name,
-        values={**unknown, **preset.values, **texts},
+        values={**kept, **preset.values, **texts},
+        hashes={kind: {**old.hashes.get(kind, {}), **preset.hashes.get(kind, {})} if add else preset.hashes[kind] for kind in kinds},
         description=preset.description or old.description,
         star=preset.star or old.star,
         picture=preset.picture or old.picture,
         extra={**old.extra, **preset.extra},
     )
+
+
+def _same(there: Preset, incoming: Preset) -> bool:
+    """Whether a preset is here already; a file that says nothing of its picture or what it is for says nothing else of them."""
+    told = incoming.description in ("", there.description) and incoming.picture in (None, there.picture)
+    return told and there.values == incoming.values
 
 
 def _choice(finding: Finding, chosen: Names) -> str:

@@ -26,13 +26,14 @@ _REASONS = {
 _EMPTY = re.compile(r"Empty\w*Latent\w*")
 _SCHEDULES = {"KarrasScheduler": "karras", "ExponentialScheduler": "exponential"}
 _FILE = re.compile(r".+\.(?:safetensors|ckpt|pt|bin)", re.IGNORECASE)
-_STACKED = re.compile(r"(?i)lora(?:_name)?_?(\d+)")
+_PIPE = re.compile(r"(?i)pipe|tuple|context")
+_STACKED = re.compile(r"(?i)lora(?:_name)?_?(\d{1,3})")
 
 
 def recognised(text: str) -> bool:
     """Whether a text is such a graph."""
-    data = objects(text)
-    return bool(data) and all(isinstance(node, dict) for node in data.values()) and any("class_type" in node for node in data.values())
+    # Sites put facts of their own beside the nodes.
+    return any(isinstance(node, dict) and "class_type" in node for node in objects(text).values())
 
 
 def read(text: str) -> Reading:
@@ -51,7 +52,7 @@ def read(text: str) -> Reading:
         _prompts(draft, graph, inputs)
         _numbers(draft, graph, inputs)
         _spacing(draft, graph, inputs)
-        _weights(draft, graph, inputs.get("model"))
+        _weights(draft, graph, inputs.get("model", _pipe(inputs)))
         _start(draft, graph, inputs)
     if len(samplers) > 1:
         draft.remark("samplers", "approximated", "only the first of them is taken over", len(samplers))
@@ -80,7 +81,7 @@ def _denoise(graph: Graph, inputs: Mapping[str, Any]) -> Found:
 
 
 def _prompts(draft: Draft, graph: Graph, inputs: Mapping[str, Any]) -> None:
-    found = {name: words(graph, inputs[side], side) if inputs.get(side) else Found("") for name, side in _SIDES.items()}
+    found = {name: _words_of(graph, inputs, side) for name, side in _SIDES.items()}
     draft.texts(found["prompt"].value, found["negative_prompt"].value, wording.COMFY)
     for name, each in found.items():
         if each.value is None:
@@ -89,20 +90,35 @@ def _prompts(draft: Draft, graph: Graph, inputs: Mapping[str, Any]) -> None:
             draft.remark(name, "approximated", each.why)
 
 
+def _words_of(graph: Graph, inputs: Mapping[str, Any], side: str) -> Found:
+    if inputs.get(side):
+        return words(graph, inputs[side], side)
+    if inputs.get("positive"):
+        return Found("")  # guided by the prompt alone
+    kind, holder = upstream(graph, _pipe(inputs), side)
+    found = words(graph, holder[side], side) if isinstance(holder.get(side), list) else text_at(graph, holder.get(side))
+    return Found(found.value, found.why or f"it reaches the sampler through {kind}, and what that does to it is not known here")
+
+
+def _pipe(inputs: Mapping[str, Any]) -> Any:
+    """Return the link by which some samplers are given model and words together."""
+    return next((value for key, value in inputs.items() if _PIPE.search(key) and isinstance(value, list)), None)
+
+
 _SIDES = {"prompt": "positive", "negative_prompt": "negative"}
 
 
 def _numbers(draft: Draft, graph: Graph, inputs: Mapping[str, Any]) -> None:
     """Take the numbers, each from where it may stand: inputs of a node and their name."""
-    latent, size = upstream(graph, inputs.get("latent_image"), "width", "height")
+    latent, size = upstream(graph, inputs.get("latent_image"), "width", "height", "empty_latent_width")
     _, noise = upstream(graph, inputs.get("noise"), "noise_seed", "seed")
     _, sigmas = upstream(graph, inputs.get("sigmas"), "steps")
     places: dict[str, list[tuple[Mapping[str, Any], str]]] = {
         "steps": [(inputs, "steps"), (sigmas, "steps")],
         "guidance_scale": [(inputs, "cfg")],
         "seed": [(inputs, "seed"), (inputs, "noise_seed"), (noise, "noise_seed"), (noise, "seed")],
-        "width": [(size, "width")],
-        "height": [(size, "height")],
+        "width": [(size, "width"), (size, "empty_latent_width")],
+        "height": [(size, "height"), (size, "empty_latent_height")],
     }
     for field, keys in places.items():
         given = next((holder[key] for holder, key in keys if key in holder), None)
@@ -154,15 +170,34 @@ def _loras(graph: Graph, node: Mapping[str, Any]) -> Iterator[Wanted]:
             if value.get("on") is False:
                 continue
         elif key == "lora_name":
-            name, keys, given = text_at(graph, value).value, ("strength_model", "strength_clip"), inputs
+            weight = "strength_model" if "strength_model" in inputs else "lora_model_strength"
+            text = "strength_clip" if "strength_clip" in inputs else "lora_clip_strength"
+            name, keys, given = text_at(graph, value).value, (weight, text), inputs
         elif numbered and isinstance(value, str):
-            name, keys, given = value, (f"strength_{numbered[1]}", ""), inputs
+            if _is_off(inputs, place := numbered[1]):
+                continue
+            name, keys, given = value, _stacked_weights(inputs, place), inputs
         elif "lora" in key.lower() and isinstance(value, str) and _FILE.fullmatch(value):
             name, keys, given = value, ("", ""), inputs
         else:
             continue
         if stem(name) not in ("", "None"):
             yield _wanted(graph, stem(name), [given.get(each) for each in keys], kind)
+
+
+def _is_off(inputs: Mapping[str, Any], place: str) -> bool:
+    """Whether a stack's entry is switched off, or left over behind its count."""
+    count = number(inputs.get("lora_count"))
+    return inputs.get(f"switch_{place}") == "Off" or (count is not None and int(place) > count)
+
+
+def _stacked_weights(inputs: Mapping[str, Any], place: str) -> tuple[str, str]:
+    """Return the names of a stack entry's weights, for the U-Net and the text encoder, as the common stacks call them."""
+    simple = inputs.get("input_mode") == "simple"
+    unet = ("strength", "model_weight", "lora_wt" if simple else "model_str", "lora_wt")
+    text = ("clip_weight",) if simple else ("clip_weight", "clip_str")
+    found = [next((f"{name}_{place}" for name in names if f"{name}_{place}" in inputs), "") for names in (unet, text)]
+    return found[0], found[1]
 
 
 def _wanted(graph: Graph, name: str, given: list[Any], kind: str) -> Wanted:

@@ -26,7 +26,8 @@ _ABOUT = {"Description", "Software", "Title", "Source"}
 MAX_TEXT_BYTES = 4_000_000
 MAX_TEXTS = 1000
 MAX_PIXELS = 64_000_000
-_XMP = re.compile(r"<studio:document>(.*?)</studio:document>|studio:document=\"(.*?)\"", re.DOTALL)
+# What we write has no bare "<"; to look for the end past one would take forged packets of many beginnings hours.
+_XMP = re.compile(r"<studio:document>([^<]*)</studio:document>|studio:document=\"([^\"<]*)\"")
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Carried:
     """What stands in a file besides the pixels; `format` is PNG, JPEG or WEBP.
 
     Attributes:
-        texts: PNG's texts by keyword, each keyword once.
+        texts: PNG's texts by keyword, each keyword once; of other files what their EXIF holds under such a keyword.
         comment: EXIF UserComment.
         maker: EXIF MakerNote, where it is a text.
         own: our own document out of XMP.
@@ -89,16 +90,17 @@ def _png_exif(data: bytes, texts: Mapping[str, str]) -> Carried:
     exif = Image.Exif()
     if block:
         exif.load(block)
-    return Carried("PNG", texts, *_exif(exif))
+    return Carried("PNG", {**_exif_texts(exif), **texts}, *_exif(exif))
 
 
 def _photo(data: bytes, name: str) -> Carried:
     with Image.open(io.BytesIO(data), formats=("JPEG", "WEBP")) as opened:
         if opened.width * opened.height > MAX_PIXELS:
             raise BadPicture(f"{name} has {opened.width} x {opened.height} pixels; give one of at most {MAX_PIXELS // 10**6} megapixels.")
-        comment, maker = _exif(opened.getexif())
+        exif = opened.getexif()
+        comment, maker = _exif(exif)
         kind = "JPEG" if opened.format in ("JPEG", "MPO") else "WEBP"
-        return Carried(kind, {}, comment, maker, _own_xmp(opened.info.get("xmp", b"")))
+        return Carried(kind, _exif_texts(exif), comment, maker, _own_xmp(opened.info.get("xmp", b"")))
 
 
 def unpack(data: bytes, *, name: str, gzip: bool = False) -> bytes:
@@ -157,6 +159,12 @@ def _png_text(kind: bytes, rest: bytes, name: str) -> str:
     _, _, rest = rest[2:].partition(b"\0")
     _, _, text = rest.partition(b"\0")
     return (unpack(text, name=name) if packed else text[:MAX_TEXT_BYTES]).decode("utf-8", "replace")
+
+
+def _exif_texts(exif: Image.Exif) -> dict[str, str]:
+    """Return ComfyUI's graph, which it writes into a WebP's EXIF as `prompt:{...}` in place of a camera's model."""
+    model = _comment(exif.get(ExifTags.Base.Model, b""))
+    return {"prompt": model.removeprefix("prompt:")} if model.startswith("prompt:") else {}
 
 
 def _exif(exif: Image.Exif) -> tuple[str, str]:

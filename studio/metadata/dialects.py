@@ -9,6 +9,7 @@ from PIL import Image
 from studio.errors import BadPicture
 from studio.metadata import comfy, containers, fooocus, invoke, novelai, swarm, webui
 from studio.metadata.containers import Carried
+from studio.metadata.json_text import objects
 from studio.metadata.reading import Reading, Remark
 from studio.metadata.record import read_document
 
@@ -51,10 +52,13 @@ def _other(carried: Carried) -> Reading | None:
         return invoke.read(graph)
     if parameters and webui.recognised(parameters):
         return webui.read(parameters, scheme=texts.get("fooocus_scheme", "") or carried.maker)
-    if novelai.recognised(texts):
-        return novelai.read(texts)
+    # Where there are no PNG texts, they stand together in the comment, as JSON.
+    members = {key: value for key, value in objects(parameters).items() if isinstance(value, str)}
+    if found := next((each for each in (texts, members) if novelai.recognised(each)), None):
+        return novelai.read(found)
     # Last, because others keep their graph beside their own settings.
-    return comfy.read(texts["prompt"]) if comfy.recognised(texts.get("prompt", "")) else None
+    graphs = (each for each in (texts.get("prompt", ""), parameters) if comfy.recognised(each))
+    return next(map(comfy.read, graphs), None)
 
 
 def _hidden(data: bytes, carried: Carried, name: str) -> Carried:

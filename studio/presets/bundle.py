@@ -67,7 +67,7 @@ def pack(presets: Iterable[Preset], picture: Callable[[str], Image.Image | None]
 
 
 def open_file(data: bytes, called: str) -> Incoming:
-    """Take a file in: our JSON or zip, `styles.csv`, or a JSON preset of Fooocus or SwarmUI.
+    """Take a file in: our JSON or zip, `styles.csv`, a style of SD.Next, or a JSON preset of Fooocus or SwarmUI.
 
     Args:
         data: the whole file.
@@ -93,6 +93,8 @@ def _from_table_or_json(data: bytes, called: str) -> Incoming:
 def _from_json(document: Any, called: str) -> Incoming:
     if isinstance(document, list):
         return _gathered(*foreign.templates(document, called))
+    if isinstance(document, dict) and foreign.is_template(document):
+        return _gathered(*foreign.templates([document], called))
     if isinstance(document, dict) and schema_of(document) is None:
         if foreign.is_swarm(document):
             return _gathered(*foreign.swarm(document))

@@ -154,6 +154,12 @@ def templates(rows: list[Any], called: str) -> tuple[list[Foreign], list[str]]:
     return _templates(good, [])
 
 
+def is_template(document: Mapping[str, Any]) -> bool:
+    """Whether an object is one such style, as SD.Next writes each into a file of its own. Requests have no name, and presets a kind."""
+    words = any(isinstance(document.get(key), str) for key in ("prompt", "negative", "negative_prompt"))
+    return words and isinstance(document.get("name"), str) and not {"kind", "request"} & document.keys()
+
+
 def _templates(rows: list[Any], notes: list[str]) -> tuple[list[Foreign], list[str]]:
     found = []
     for row in rows:

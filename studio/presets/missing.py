@@ -123,11 +123,15 @@ def _named(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _found(kind: str, name: str, digits: str, stock: Stock) -> Finding | None:
     label, offers = LABELS[kind], _offers(name, stock)
     card = _called(kind, name, stock)
-    if card and digits and card.hash and not card.answers_to(digits):
+    same = next((each for each in stock.cards if digits and each.answers_to(digits)), None)
+    # Another file may have taken the name since; what the file holds counts more.
+    if card and digits and card.hash and not card.answers_to(digits) and same is None:
         return Finding(kind, name, "changed", f"{label} {shorten(name)} is another file here than when this was saved.", card.name, offers)
-    if card and card.name == name:
+    if same is None or (card and card.answers_to(digits)):
+        same = card
+    if same and same.name == name:
         return None
-    if same := card or next((each for each in stock.cards if each.answers_to(digits)), None):
+    if same:
         return Finding(kind, name, "renamed", f"{label} {shorten(name)} is here as {same.name}.", same.name, offers)
     known = f" (SHA-256 {digits[:10]}...)" if digits else ""
     return Finding(kind, name, "missing", f"{label} {shorten(name)}{known} is not here.", "", offers)

@@ -108,7 +108,9 @@ def take(studio: Studio, asked: Any, person: Person) -> Answer:
 
 
 def save(studio: Studio, asked: Any, person: Person) -> Answer:
-    """Save the form; `asked` is {name, values, parts, replace} and, for a new one, description, star and picture."""
+    """Save the form; `asked` is {name, values, parts, replace}, `add` where other parts of the one it replaces stay, and, for a new one,
+    description, star and picture.
+    """
     match asked:
         case {"name": str(name), "values": dict() as values, "parts": list() as parts, "replace": bool(over)}:
             chosen = _parts(parts)
@@ -117,7 +119,7 @@ def save(studio: Studio, asked: Any, person: Person) -> Answer:
     cover = _cover(asked)
     request = parse({field: values[field] for field in fields_of(chosen) if field in values})
     try:
-        saved = studio.presets.put(snapshot(name, request, chosen), replace=over, person=person)
+        saved = studio.presets.put(snapshot(name, request, chosen), replace=over, add=asked.get("add") is True, person=person)
     except NameTaken as error:
         return {"error": str(error), "taken": True}
     preset = _detailed(studio, saved.preset, asked, cover, person=person)

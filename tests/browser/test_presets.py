@@ -113,6 +113,26 @@ def test_saving_over_and_the_name_that_is_taken(page: Page) -> None:
     expect(page.locator("#presets .preset-part")).to_have_count(6)
 
 
+def test_saving_after_a_part_was_applied_leaves_the_other_parts(page: Page) -> None:
+    page.fill("#prompt", "a cube in the fog")
+    page.fill("#steps", "5")
+    save_as(page, "Mine")
+    page.fill("#prompt", "my own words")
+    choose(page, "Mine")
+    page.locator("#presets [data-name=prompts] input").uncheck()
+    expect(page.locator("#presets .preset-change", has_text="my own words")).to_have_count(0)
+    page.click("#presets [data-part=sheet-apply]")
+    for steps in ("7", "8"):
+        page.fill("#steps", steps)
+        expect(page.locator("#presets [data-part=changed]")).to_be_visible()
+        page.click("#presets [data-part=save]")
+        expect(page.locator("#presets [data-part=changed]")).to_be_hidden()
+    choose(page, "Mine")
+    expect(page.locator("#presets .preset-part")).to_have_count(6)
+    expect(page.locator("#presets .preset-change")).to_have_count(1)
+    expect(page.locator("#presets .preset-change ins")).to_have_text("a cube in the fog")
+
+
 def test_changing_its_words_leaves_the_form_changed_and_saving_over_leaves_its_words(page: Page) -> None:
     page.fill("#steps", "5")
     save_as(page, "Mine")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from studio.errors import BadPicture
 from studio.inventory import LoraCard
@@ -198,6 +198,96 @@ def test_every_lora_of_a_graph_is_taken_or_told() -> None:
     assert [value.split(",")[0] for _, value, _ in said] == ["clay", "gone", "ink", "odd", "alone"]
     assert [verdict for verdict, _, _ in said] == ["approximated", "missing", "approximated", "missing", "missing"]
     assert "how strongly" in said[3][2] and "off" not in str(said)
+
+
+STACKS: list[tuple[str, dict[str, Any], tuple[LoraUse, ...]]] = [
+    (
+        "CR LoRA Stack",
+        {"switch_1": "On", "lora_name_1": "clay.safetensors", "model_weight_1": 0.5, "clip_weight_1": 0.25}
+        | {"switch_2": "Off", "lora_name_2": "ink.safetensors", "model_weight_2": 1.0, "clip_weight_2": 1.0},
+        (LoraUse(name="styles/clay", weight=0.5, text_encoder_weight=0.25),),
+    ),
+    (
+        "LoRA Stacker",
+        {"input_mode": "simple", "lora_count": 1, "lora_name_1": "clay.safetensors", "lora_wt_1": 1.2, "model_str_1": 9, "clip_str_1": 9}
+        | {"lora_name_2": "ink.safetensors", "lora_wt_2": 1.0},
+        (LoraUse(name="styles/clay", weight=1.2),),
+    ),
+    (
+        "LoRA Stacker",
+        {
+            "input_mode": "advanced",
+            "lora_count": 1,
+            "lora_name_1": "clay.safetensors",
+            "lora_wt_1": 9,
+            "model_str_1": 1.2,
+            "clip_str_1": 0.1,
+        },
+        (LoraUse(name="styles/clay", weight=1.2, text_encoder_weight=0.1),),
+    ),
+    (
+        "Efficient Loader",
+        {"lora_name": "clay.safetensors", "lora_model_strength": 0.6, "lora_clip_strength": 0.3},
+        (LoraUse(name="styles/clay", weight=0.6, text_encoder_weight=0.3),),
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "inputs", "uses"), STACKS)
+def test_a_stack_of_loras_has_its_own_weights_and_leaves_out_what_is_off(
+    kind: str, inputs: dict[str, Any], uses: tuple[LoraUse, ...]
+) -> None:
+    made = graph(n11=node("LoraLoader", lora_stack=["12", 0], model=["4", 0]), n12=node(kind, **inputs))
+    assert told(png(prompt=made)).request.loras == uses
+
+
+def test_what_reaches_a_sampler_through_a_pipe_is_near_and_nothing_is_emptied() -> None:
+    made = {
+        "1": node("ImpactKSamplerBasicPipe", basic_pipe=["2", 0], latent_image=["5", 0], seed=3, steps=9, cfg=4, sampler_name="euler"),
+        "2": node("EditBasicPipe", basic_pipe=["3", 0]),
+        "3": node("ToBasicPipe", model=["4", 0], positive=["6", 0], negative=["8", 0]),
+        "4": GRAPH["4"],
+        "5": node("Efficient Loader", empty_latent_width=640, empty_latent_height=512),
+        "6": GRAPH["6"],
+        "8": GRAPH["8"],
+    }
+    found = told(png(prompt=made))
+    assert (found.request.prompt, found.request.negative_prompt, found.request.model) == ("a cat", "dog", "dream_shaper")
+    assert (found.request.width, found.request.height) == (640, 512)
+    assert {line(found, name)[0] for name in ("Prompt", "Negative prompt", "Width", "Height")} == {"approximated"}
+    del made["2"]
+    nowhere = told(png(prompt=made))
+    assert {line(nowhere, name)[0] for name in ("Prompt", "Negative prompt")} == {"missing"}
+    assert not {"prompt", "negative_prompt"} & read(png(prompt=made), name="a").fields.keys()
+
+
+def photo(kind: str, comment: str = "", model: str = "") -> bytes:
+    exif = Image.Exif()
+    if model:
+        exif[ExifTags.Base.Model] = model
+    if comment:
+        exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = b"UNICODE\0" + comment.encode("utf-16-be")
+    buffer = io.BytesIO()
+    PICTURE.save(buffer, kind, exif=exif)
+    return buffer.getvalue()
+
+
+def test_pictures_of_comfy_and_novelai_that_are_no_png_are_known() -> None:
+    plain = told(png(prompt=GRAPH))
+    for data in (
+        photo("WEBP", model="prompt:" + json.dumps(GRAPH)),
+        photo("JPEG", comment=json.dumps({**GRAPH, "extra": {"airs": []}, "extraMetadata": "{}"})),
+    ):
+        assert (told(data).dialect, told(data).request) == ("ComfyUI", plain.request)
+    text = json.dumps({"Comment": json.dumps(NAI), "Software": "NovelAI", "Description": "{cat}, sitting"})
+    assert told(photo("WEBP", comment=text)).request == told(png(Software="NovelAI", Comment=NAI)).request
+
+
+def test_a_packet_of_many_beginnings_is_read_as_fast_as_any() -> None:
+    buffer = io.BytesIO()
+    PICTURE.save(buffer, "WEBP", xmp=b"<studio:document>" * 200_000)
+    with pytest.raises(BadPicture, match="carries no settings"):
+        read(buffer.getvalue(), name="a.webp")
 
 
 def test_a_loader_of_the_model_alone_leaves_the_text_encoder() -> None:

@@ -71,6 +71,16 @@ def test_saving_over_keeps_what_nobody_gave_anew_and_can_be_undone(tmp_path: Pat
     assert presets.load("p").values["steps"] == 3 and own(tmp_path) == ["p"]
 
 
+def test_saving_some_parts_over_leaves_the_others(tmp_path: Path) -> None:
+    presets = room(tmp_path)
+    presets.save("p", GenerationRequest(prompt="a cube", steps=3))
+    presets.put(snapshot("p", GenerationRequest(prompt="other words", steps=9), ["sampling"]), replace=True, add=True)
+    assert presets.load("p").parts == ALL
+    assert (presets.load("p").values["prompt"], presets.load("p").values["steps"]) == ("a cube", 9)
+    presets.put(snapshot("p", GenerationRequest(steps=4), ["sampling"]), replace=True)
+    assert presets.load("p").parts == ("sampling",)
+
+
 def test_deleted_presets_come_back(tmp_path: Path) -> None:
     presets = room(tmp_path)
     presets.save("p", REQUEST)
@@ -360,6 +370,10 @@ def test_out_and_in_again(tmp_path: Path) -> None:
     assert [other.load(each) for each in "pq"] == [presets.load(each) for each in "pq"]
     assert other.apply("p", GenerationRequest()).controls[0].image == key
     assert other.take_in(packed, name).notes == ("p is here already.", "q is here already.")
+    presets.describe("q", "for fog")
+    name, packed = presets.export(["q"])
+    assert other.take_in(packed, name).names == ("q 2",)
+    assert other.load("q 2").description == "for fog"
     file, document = presets.export(["q"], pictures=False)
     assert file.startswith("q-") and room(tmp_path / "c").take_in(document, file).names == ("q",)
     with pytest.raises(UnknownPreset):

@@ -118,6 +118,13 @@ def test_the_old_styles_and_those_of_others(tmp_path: Path) -> None:
     assert presets.load("sai").values == {"prompt": "{prompt} . x", "negative_prompt": "{prompt}, y"}
 
 
+@pytest.mark.parametrize("more", [{"negative": "y", "extra": "", "preview": ""}, {"negative_prompt": "y"}])
+def test_a_style_in_a_file_of_its_own_resets_nothing(tmp_path: Path, more: dict[str, str]) -> None:
+    presets, names, notes = taken(tmp_path, {"name": "Oil", "prompt": "{prompt}, oil", **more}, "Oil.json")
+    assert (names, notes) == (("Oil",), "")
+    assert presets.load("Oil").values == {"prompt": "{prompt}, oil", "negative_prompt": "{prompt}, y"}
+
+
 def test_a_fooocus_preset(tmp_path: Path) -> None:
     presets, names, notes = taken(tmp_path, FOOOCUS, "realistic.json")
     assert names == ("realistic",)

@@ -271,6 +271,14 @@ def test_what_is_gone_is_found_by_its_hash_or_offered_a_substitute() -> None:
     assert "model" not in repaired(fields, {("model", "Renamed"): ""})
 
 
+def test_what_a_file_holds_counts_more_than_its_name() -> None:
+    """The file was renamed, and another one has its name now."""
+    loras = [replace(LORAS[0], name="style", hash="2" * 64), replace(LORAS[0], name="style-v1", hash="1" * 64)]
+    stocks = {"model": Stock((), ()), "loras": Stock(loras, ("style", "style-v1")), "controlnets": Stock((), ())}
+    (found,) = find({"loras": [{"name": "style", "weight": 1.0}]}, {"loras": {"style": "1" * 64}}, stocks, [])
+    assert (found.state, found.taken, found.says) == ("renamed", "style-v1", "LoRA 'style' is here as style-v1.")
+
+
 def test_a_shelf_is_searched_and_sorted() -> None:
     made = [
         Preset(name=name, values={"prompt": text}, star=star)

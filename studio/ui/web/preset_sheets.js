@@ -123,8 +123,8 @@ studio.presetSheets = (desk) => {
 
   async function save(replace) {
     const description = find("details-description").value;
-    // A new one's empty box says nothing: the preset that it may take the place of keeps its own description, as it keeps its picture.
-    const common = { ...(editing || description ? { description } : {}), ...(cover === null ? {} : { picture: cover }) };
+    // What nobody wrote says nothing: a description given in another tab stays, and so does that of the preset whose place a new one takes.
+    const common = { ...(description === (editing?.description ?? "") ? {} : { description }), ...(cover === null ? {} : { picture: cover }) };
     const name = find("details-name").value;
     const over = (text, _, answer) => { complain(text); find("details-over").hidden = !answer?.taken; };
     const values = editing ? null : await complete();

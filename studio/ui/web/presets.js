@@ -90,10 +90,10 @@ studio.presets = ({ element, props, server }) => {
     tell(told(answer.preset.name));
   };
 
-  // `values` is the form as it was saved.
-  function saved(answer, values) {
+  // `values` is the form as it was saved, `parts` what of it was.
+  function saved(answer, values, parts = answer.preset.parts) {
     const back = answer.undo ? backFrom(answer.undo, (name) => `${name} is as it was before.`) : null;
-    choose(answer.preset, fieldsOf(answer.preset.parts), values);
+    choose(answer.preset, fieldsOf(parts), values);
     tell(`${answer.preset.name} is saved.`, back);
   }
 
@@ -236,9 +236,11 @@ studio.presets = ({ element, props, server }) => {
   // Saves over one's own; a built-in one, or none, needs a name first.
   find("save").addEventListener("click", studio.once(async () => {
     if (!chosen || chosen.builtin) return sheets.saveAs();
-    const { name, parts } = chosen, values = await complete();
-    const answer = await ask(server.save_preset, { name, values, parts, replace: true });
-    if (answer) saved(answer, values);
+    // What was left out when it was applied stays as it is in the preset.
+    const { name } = chosen, parts = chosen.parts.filter((part) => fieldsOf([part]).some((field) => field in chosen.values));
+    const values = await complete();
+    const answer = await ask(server.save_preset, { name, values, parts, replace: true, add: true });
+    if (answer) saved(answer, values, parts);
     return undefined;
   }));
   find("told-undo").addEventListener("click", () => undo?.());
