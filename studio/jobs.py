@@ -8,10 +8,8 @@ import secrets
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-
-from PIL import Image
 
 from studio.errors import InternalError, QueueFull, Stopped, StudioError
 from studio.events import Annotated, Cancelled, Event, Failed, Finished, Loading, Preview, Queued, Started, Step, Terminal
@@ -44,18 +42,15 @@ class JobState:
 
 
 class Job:
-    """One submitted plan and the pictures it names. Safe to read from any thread, by any number of readers."""
+    """One submitted plan. Safe to read from any thread, by any number of readers."""
 
-    def __init__(
-        self, plan: Plan, *, visitor: str, person: Person = OWNER, pictures: Mapping[str, Image.Image] | None = None, key: str = ""
-    ) -> None:
-        """`pictures` has an entry for every picture that the plan's request names; `key` is the id of a job that is taken up again."""
+    def __init__(self, plan: Plan, *, visitor: str, person: Person = OWNER, key: str = "") -> None:
+        """`key` is the id of a job that is taken up again."""
         self.id = key or secrets.token_urlsafe(18)
         self.visitor, self.person = visitor, person
         # A guest has one place in the round, however many pages or programs they open.
         self.lane = visitor if person.role == "owner" else person.id
         self.plan = plan
-        self.pictures = dict(pictures or {})
         # By the monotonic clock; infinite until it has ended.
         self.ended = math.inf
         self._changed = threading.Condition()
@@ -250,8 +245,6 @@ class JobQueue:
             if lane is None or job not in lane:
                 return False
             lane.remove(job)
-            # It is remembered for a while, but will not run.
-            job.pictures.clear()
             if not lane:
                 del self._lanes[job.lane]
             self._tell_places()

@@ -119,10 +119,10 @@ class Keeping:
             self._backlog.close()
 
 
-def named_by_content(
-    request: GenerationRequest, images: Mapping[str, Image.Image], kept: Pictures
-) -> tuple[GenerationRequest, dict[str, Image.Image]]:
-    """Keep the pictures given along with a request; return the request with their hashes for names, and all its pictures by hash.
+def named_by_content(request: GenerationRequest, images: Mapping[str, Image.Image], kept: Pictures) -> GenerationRequest:
+    """Keep the pictures given along with a request and return it with their hashes for names; what it names itself is here.
+
+    None of them stays in memory: many jobs may wait, and a photo takes a hundred times its file there.
 
     Raises:
         InvalidRequest: a picture is named by no field, or a field names one that is not here.
@@ -132,17 +132,15 @@ def named_by_content(
     for name in images:
         if name not in named:
             raise InvalidRequest(f"images: {shorten(name)} is not named by any field of the request; leave it out.")
-    controls, pictures = [], {}
+    controls = []
     for index, use in enumerate(request.controls):
         where = f"controls[{index}].image"
         given = images.get(use.image)
         key = use.image if given is None else kept.keep(intake.tidy(given, kind=use.kind, name=where).picture)
-        picture = kept.get(key)
-        if picture is None:
+        if kept.get(key) is None:
             raise InvalidRequest(f"{where}: {shorten(use.image)} is not here; give the picture along.")
         controls.append(use.model_copy(update={"image": key}))
-        pictures[key] = picture
-    return request.model_copy(update={"controls": tuple(controls)}), pictures
+    return request.model_copy(update={"controls": tuple(controls)})
 
 
 def _lora_mark(card: LoraCard) -> Mark:

@@ -6,7 +6,7 @@ decided once, in `plan.resolve`.
 
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
@@ -38,10 +38,30 @@ MAX_CONTROLS = 8
 MAX_LORAS = 16
 
 
-class ControlUse(BaseModel):
-    """One ControlNet unit: which picture steers the run, how it becomes a map, and how strongly the map is followed."""
+def _only_by_hand(make: Callable[..., None]) -> Callable[..., None]:
+    """Mark a constructor that nested entries do without, so that pydantic's report names their place in the list."""
+    make.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+    return make
+
+
+class Use(BaseModel):
+    """What the entries of a list field share: made by hand, too, they refuse what is out of bounds in one sentence."""
 
     model_config = _CONFIG
+
+    @_only_by_hand
+    def __init__(self, **data: Any) -> None:
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            field = next(field for field, kind in MODELS.items() if kind is type(self))
+            problem = error.errors()[0]
+            problem["loc"] = (field, 0, *problem["loc"])
+            raise InvalidRequest(alone(sentence(problem), field)) from error
+
+
+class ControlUse(Use):
+    """One ControlNet unit: which picture steers the run, how it becomes a map, and how strongly the map is followed."""
 
     kind: Annotated[Literal["sketch", "depth", "pose"], Field(title="Kind")]
     image: Annotated[
@@ -77,10 +97,8 @@ class ControlUse(BaseModel):
         return self
 
 
-class LoraUse(BaseModel):
+class LoraUse(Use):
     """One LoRA and how strongly it counts; 0 leaves the model as it is, negative values push away."""
-
-    model_config = _CONFIG
 
     name: Annotated[str, Field(min_length=1, max_length=300, title="LoRA", description="name of a LoRA on this machine")]
     weight: Annotated[float, Field(ge=-2, le=2, title="Weight", description="in the U-Net")] = 1.0
@@ -246,6 +264,11 @@ def sentence(problem: ErrorDetails) -> str:
     if problem["type"] in _TOO_MANY:
         return f"{field} has {len(problem['input']):,} {_TOO_MANY[problem['type']]}; it must be {bounds(field)}."
     return f"{field} must be {bounds(field)}, not {shorten(problem['input'])}."
+
+
+def alone(text: str, field: str) -> str:
+    """Take the place of the first entry out of a sentence, for who never saw a list."""
+    return text.replace(f"{field}[0].", "").replace(f"{field}[0]: ", "")
 
 
 def _where(problem: ErrorDetails) -> str:

@@ -18,6 +18,7 @@ from studio.inventory import Inventory
 from studio.jobs import Job, JobQueue
 from studio.keeping import MAX_STARTS, Keeping, named_by_content
 from studio.loras.tags import without_tags
+from studio.map_maker import MapMaker
 from studio.people import OWNER, Person
 from studio.plan import resolve
 from studio.ports import Engine, Offer, Parts, Progress
@@ -50,7 +51,8 @@ class Studio:
         self.gallery, self.drafts = parts.gallery, parts.drafts
         self._keeping = Keeping(parts.gallery, parts.backlog, parts.hashes)
         self._left_over: list[tuple[Person, str]] = []
-        self._worker = Worker(make_engine, self._queue, annotator=parts.annotator, keeping=self._keeping, announce=self._note_loading)
+        maps = MapMaker(parts.annotator, parts.pictures)
+        self._worker = Worker(make_engine, self._queue, maps=maps, keeping=self._keeping, announce=self._note_loading)
 
     def open(self) -> Self:
         """Start working: the default model is loaded in the background. Returns at once."""
@@ -79,12 +81,8 @@ class Studio:
             if left.starts < MAX_STARTS:
                 self._queue.put(job, again=True)
             else:
-                job.emit(
-                    Failed(
-                        job_id=job.id,
-                        message=f"The studio was killed {left.starts} times while it made this picture; press Generate to try again.",
-                    )
-                )
+                told = f"The studio was killed {left.starts} times while it made this picture; press Generate to try again."
+                job.emit(Failed(job_id=job.id, message=told))
                 self._keeping.over(job.id)
             self._remember(job)
 
@@ -285,9 +283,8 @@ class Studio:
     def _planned(
         self, request: GenerationRequest, images: Mapping[str, Image.Image], *, visitor: str, person: Person, key: str = ""
     ) -> Job:
-        request, pictures = named_by_content(request, images, self._pictures.of(person))
-        plan = resolve(request, self._inventory.read(), entropy=secrets.randbits(32))
-        return Job(plan, visitor=visitor, person=person, pictures=pictures, key=key)
+        plan = resolve(named_by_content(request, images, self._pictures.of(person)), self._inventory.read(), entropy=secrets.randbits(32))
+        return Job(plan, visitor=visitor, person=person, key=key)
 
     def _note_loading(self, event: Loading | Failed) -> None:
         self._loading = event

@@ -13,8 +13,9 @@ from studio.events import Agreement, Annotated, Cancelled, Failed, Finished, Loa
 from studio.inventory import ModelCard
 from studio.jobs import Job, JobQueue, failure
 from studio.keeping import Keeping
+from studio.map_maker import MapMaker
 from studio.plan import PlannedControl
-from studio.ports import MEASURES, Annotator, Engine, Run
+from studio.ports import MEASURES, Engine, Run
 from studio.pump import PreviewPump
 
 log = logging.getLogger("studio")
@@ -23,7 +24,7 @@ REST_AFTER = 60.0
 
 
 class Worker:
-    """Runs jobs one after the other; `annotator` makes the maps of their ControlNet units, `keeping` takes what they end with.
+    """Runs jobs one after the other; `maps` makes the maps of their ControlNet units, `keeping` takes what they end with.
 
     `announce` hears of every model loading, also when no job asked for it.
 
@@ -35,11 +36,11 @@ class Worker:
         make_engine: Callable[[], Engine],
         queue: JobQueue,
         *,
-        annotator: Annotator,
+        maps: MapMaker,
         keeping: Keeping,
         announce: Callable[[Loading | Failed], None],
     ) -> None:
-        self._make_engine, self._queue, self._annotator, self._announce = make_engine, queue, annotator, announce
+        self._make_engine, self._queue, self._maps, self._announce = make_engine, queue, maps, announce
         self._keeping = keeping
         self._engine: Engine | None = None
         self._pump = PreviewPump()
@@ -76,8 +77,6 @@ class Worker:
             except Exception as error:  # noqa: BLE001  (whatever it is, the job ends with a sentence and the next one is served)
                 event = failure(job.id, error)
             job.emit(self._keeping.ended(job, event))
-            # The last jobs are remembered, and a photo in memory takes a hundred times its file.
-            job.pictures.clear()
 
     def _next(self) -> Job | None:
         """Wait for a job; the engine rests when none comes for a while. None once the queue is closed."""
@@ -161,10 +160,10 @@ class Worker:
 
         engine.prepare(job.plan, progress)
         maps = []
-        for unit, control in enumerate(job.plan.controls):
-            picture = job.pictures[control.use.image]
-            maps.append(self._annotator.annotate(picture, control.use, (job.plan.width, job.plan.height), progress))
-            job.emit(Annotated(job_id=job.id, unit=unit, map=maps[-1]))
+        for unit, made in enumerate(self._maps.make(job.plan, job.person, progress)):
+            maps.append(made)
+            # What hears of it may shrink it or draw on it.
+            job.emit(Annotated(job_id=job.id, unit=unit, map=made.copy()))
         return maps
 
     def _agreement(self, job: Job, image: Image.Image, control: Image.Image, planned: PlannedControl) -> Agreement:
@@ -175,7 +174,7 @@ class Worker:
         if self._must_end(job):
             return Agreement(MEASURES[planned.use.kind], None, "", "Not measured: the run was stopped.")
         try:
-            return self._annotator.measure(image, control, planned.use)
+            return self._maps.measure(image, control, planned.use)
         except Exception as error:  # noqa: BLE001  (logged by `failure`; a score is not worth a picture)
             return Agreement(MEASURES[planned.use.kind], None, "", failure("", error).message)
 

@@ -1,6 +1,7 @@
 """Makes the maps: fits the picture, runs the preprocessor, keeps what it made."""
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from studio import intake, weights
 from studio.control import agreement, depths, lines, plain, poses, regions
 from studio.control.detectors import Loader, Shelf, bounded, sized
 from studio.control.given import given_map, ranged, rgb
+from studio.errors import StudioError
 from studio.events import Agreement
 from studio.fit import cut, lay, place
 from studio.images import content_key, eight_bit
@@ -21,6 +23,8 @@ from studio.pose.reading import read_map
 from studio.request import ControlUse
 
 KEPT_BYTES = 128 * 2**20
+# Seconds.
+MOST_PATIENCE = 2.0
 LOADERS: Mapping[str, Loader] = {**lines.LOADERS, **depths.LOADERS, **poses.LOADERS, **regions.LOADERS}
 JUDGES: Mapping[str, tuple[str, ...]] = {
     "sketch": ("canny", "lineart_standard", *lines.LOADERS, "threshold"),
@@ -53,7 +57,7 @@ class ControlAnnotator:
         picture = intake.tidy(picture, kind=use.kind).picture
         key = (content_key(picture), use.kind, row.name, tuple(sorted(values.items())), size, use.fit)
         if (known := self._kept.get(key)) is not None:
-            return known
+            return known.copy()
         placement = place(picture.size, size, use.fit)
         if row.name == weights.DEFAULT:
             made = given_map(picture, use, placement=placement, values=values)
@@ -62,7 +66,8 @@ class ControlAnnotator:
             if "near" in values:
                 made = ranged(made, values)
         result = lay(rgb(made), placement)
-        self._kept.put(key, result)
+        # Who is given it may draw on it, and the next one must not get that.
+        self._kept.put(key, result.copy())
         return result
 
     def people(self, picture: Image.Image, use: ControlUse, size: tuple[int, int], progress: Progress) -> Pose | None:
@@ -101,7 +106,10 @@ class ControlAnnotator:
             return Agreement(measure, None, "", f"Not measured: {missing}; make one map with it to fetch them.")
         values = row.filled(use.kind, use.settings if own else {})
         pixels = np.array(eight_bit(picture).resize(control.size))
-        found = self._detected(row, pixels, values, lambda fraction, message: None)
+        try:
+            found = self._detected(row, pixels, values, _impatient())
+        except _Busy:
+            return Agreement(measure, None, "", f"Not measured: {row.label} is making another map.")
         return COMPARE[measure](found, np.asarray(eight_bit(control)))
 
     def _detected(self, row: weights.Row, pixels: plain.Pixels, values: plain.Values, progress: Progress) -> plain.Pixels:
@@ -121,6 +129,21 @@ class ControlAnnotator:
         if self._shelf.reachable():
             return Offer(row, "download", f"downloads {needs}")
         return Offer(row, "offline", f"offline, and {needs} would have to be fetched")
+
+
+class _Busy(StudioError):
+    """A detector that would measure works for somebody else."""
+
+
+def _impatient() -> Progress:
+    """Return what gives up waiting for a detector after a while: a finished picture waits for its measure."""
+    until = time.monotonic() + MOST_PATIENCE
+
+    def heard(fraction: float, message: str) -> None:
+        if time.monotonic() > until:
+            raise _Busy(message)
+
+    return heard
 
 
 class KeptMaps:

@@ -71,26 +71,22 @@ class Shelf:
         """
         self._fetch(row, progress)
         resident = self._get(row, progress)
-        with resident.lock:
+        with _held(resident.lock, progress):
             yield resident.detector
 
     def _fetch(self, row: Row, progress: Progress) -> None:
         if self.has(row):
             return
-        while not self._fetching.acquire(timeout=0.2):
-            # Heard so that one who waits can give up too.
-            progress(0.0, "waiting for another download")
-        try:
-            for source in row.sources:
-                fetch_files(source.repo, source.files, self._folder, progress, endpoint=self._endpoint)
-        except Unreachable:
-            self._asked_in_vain = time.monotonic()
-            raise
-        finally:
-            self._fetching.release()
+        with _held(self._fetching, progress, "download"):
+            try:
+                for source in row.sources:
+                    fetch_files(source.repo, source.files, self._folder, progress, endpoint=self._endpoint)
+            except Unreachable:
+                self._asked_in_vain = time.monotonic()
+                raise
 
     def _get(self, row: Row, progress: Progress) -> _Resident:
-        with self._lock:
+        with _held(self._lock, progress):
             if row.name not in self._resident:
                 progress(1.0, f"reading {row.label}")
                 refuse_pickles()
@@ -115,6 +111,17 @@ class Shelf:
 
     def _place(self, repo: str) -> Path:
         return self._folder / repo.replace("/", "--")
+
+
+@contextmanager
+def _held(lock: threading.Lock, progress: Progress, work: str = "map") -> Iterator[None]:
+    """Hold a lock. `progress` is heard while waiting for it, so that one who waits can give up, too."""
+    while not lock.acquire(timeout=0.2):
+        progress(0.0, f"waiting for another {work}")
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def bounded(values: Values, pixels: Pixels) -> Values:

@@ -12,6 +12,7 @@ import torch
 from studio.errors import InvalidRequest
 from studio.schedulers import Row
 
+ZERO_SNR = "rescale_betas_zero_snr"
 # What a checkpoint's config says of the model. The rest, such as `use_karras_sigmas` or `algorithm_type`, is how its makers liked to
 # sample: that is the row's to say, and would turn "Euler" into "Euler Karras" or make two choices that exclude each other.
 OF_THE_MODEL = frozenset(
@@ -42,9 +43,21 @@ def make_scheduler(config: Mapping[str, Any], row: Row, *, seeds: Sequence[int])
     if "clip_sample" in known:
         # Meant for pixels in -1..1, and on by default; latents go beyond.
         options["clip_sample"] = False
+    if config.get(ZERO_SNR) and ZERO_SNR not in known and "trained_betas" in known:
+        options["trained_betas"] = zero_snr_betas(config)
     if row.seed_option:
         options[row.seed_option] = list(seeds)
     return kind(**options)
+
+
+def zero_snr_betas(config: Mapping[str, Any]) -> list[float]:
+    """Return a config's betas as `rescale_betas_zero_snr` changes them (Lin et al., arXiv 2305.08891), for the classes that know no such
+    switch; like diffusers' Euler sampler, which it asks, with a last level that is next to pure noise instead of dividing by nothing.
+    """
+    kind = diffusers.EulerDiscreteScheduler
+    known = inspect.signature(kind.__init__).parameters
+    kept = kind(**{name: value for name, value in config.items() if name in known and name in OF_THE_MODEL}).alphas_cumprod.double()
+    return (1 - kept / torch.cat([kept.new_ones(1), kept[:-1]])).tolist()
 
 
 def set_steps(scheduler: Any, row: Row, *, steps: int, device: torch.device) -> list[torch.Tensor]:

@@ -89,7 +89,7 @@ class DiskHistory:
         self._base.close()
 
     def keep(self, finished: Finished, person: Person, *, then: Callable[[], None] = lambda: None) -> tuple[str, ...]:
-        """Note the pictures of a run; costs nothing. `then` is called once all of them are on the disk, if they ever are."""
+        """Note the pictures of a run as they are now, by copies; `then` is called once all of them are on the disk, if they ever are."""
         noted = []
         with self._changed:
             provenances = finished.provenances or (None,) * len(finished.images)
@@ -100,7 +100,7 @@ class DiskHistory:
                     made=self._newest,
                     person=person.id,
                     run=finished.job_id,
-                    picture=picture,
+                    picture=picture.copy(),
                     request=request,
                     provenance=provenance,
                 )

@@ -14,7 +14,7 @@ from studio.events import Finished
 from studio.inventory import ControlNetCard, Inventory, ModelCard
 from studio.people import Person
 from studio.ports import Offer
-from studio.request import ControlUse, GenerationRequest, info
+from studio.request import ControlUse, GenerationRequest, alone, info
 from studio.service import Studio
 from studio.ui import pictures
 from studio.ui.who import open_to, person_of
@@ -192,7 +192,7 @@ def unit_of(studio: Studio, asked: Any, person: Person) -> tuple[ControlUse, tup
     try:
         request = GenerationRequest.parse(data)
     except InvalidRequest as error:
-        raise InvalidRequest(str(error).replace("controls[0].", "").replace("controls[0]: ", "")) from error
+        raise InvalidRequest(alone(str(error), "controls")) from error
     (unit,) = request.controls
     found(studio, unit.image, person)
     return unit, (request.width or 0, request.height or 0)

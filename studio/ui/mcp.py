@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 from studio import metadata
 from studio.errors import StudioError
 from studio.jobs import Job
+from studio.people import Person
 from studio.service import Studio
 from studio.settings import VERSION
 from studio.ui.api import notices_of, progress, submit
@@ -59,7 +60,7 @@ class McpServer:
         person = person_of(self._server.request_context.request)
         visitor = f"mcp {secrets.token_urlsafe(8)}"
         try:
-            job, notes = await asyncio.to_thread(submit, self._studio, arguments, visitor=visitor, person=person)
+            job, notes = await self._submitted(arguments, visitor, person)
             told = -1
             async for shown in progress(self._studio, job):
                 # The protocol asks that progress grows with each message, and ends a call by itself when the caller has gone.
@@ -70,6 +71,19 @@ class McpServer:
             return await asyncio.to_thread(_answer, self._studio, job, notes)
         except StudioError as error:
             return _failed(f"{error} {error.hint}".strip())
+
+    async def _submitted(self, arguments: dict[str, Any], visitor: str, person: Person) -> tuple[Job, list[str]]:
+        """Queue a request. Taking its pictures in goes on on its thread when the caller has gone; then nobody waits for the job."""
+        asked = asyncio.create_task(asyncio.to_thread(submit, self._studio, arguments, visitor=visitor, person=person))
+        try:
+            return await asyncio.shield(asked)
+        except asyncio.CancelledError:
+            asked.add_done_callback(self._unwanted)
+            raise
+
+    def _unwanted(self, asked: asyncio.Task[tuple[Job, list[str]]]) -> None:
+        if not asked.cancelled() and asked.exception() is None:
+            self._studio.stop(asked.result()[0])
 
     async def _report(self, shown: dict[str, Any]) -> None:
         context = self._server.request_context

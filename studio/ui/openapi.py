@@ -12,12 +12,13 @@ _ERROR = {"type": "object", "properties": {"error": {"type": "string"}}, "requir
 _REFUSALS = {
     "401": "Nobody known asks: the token is wrong, revoked or too old.",
     "403": "The person asking may not do this, or the page is another one's.",
+    "409": "The `session_hash` in the body is another person's; leave it out.",
     "411": "The body has no content-length.",
     "413": f"The body has more than {WITH_PICTURES // 10**6} MB.",
     "415": "The body's type is not application/json.",
     "422": "The body holds no request, or a field is out of its bounds; the sentence names it.",
     "429": "Too many wrong tokens came from this address; `Retry-After` says for how long to wait.",
-    "503": "Too much is waiting, or the disk cannot be written; try again later.",
+    "503": "The disk cannot be read or written; try again later.",
 }
 
 
@@ -57,6 +58,7 @@ def _ask() -> dict[str, Any]:
     return {
         "operationId": "generate",
         "summary": "Ask for pictures; answers at once with the id under which they are waited for.",
+        "description": "A full queue, a spent quota and a model or picture that is not here are told by the `error` event of the wait.",
         "requestBody": {"required": True, "content": {"application/json": {"schema": body, "example": _EXAMPLE}}},
         "responses": {"200": _json("The request is queued.", began), **{status: _json(text, None) for status, text in _REFUSALS.items()}},
     }

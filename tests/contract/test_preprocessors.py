@@ -131,6 +131,23 @@ def test_a_detector_waits_for_the_model_that_is_being_read(hub: LoopbackHub, ann
     assert made
 
 
+def test_who_waits_for_a_detector_can_give_up(hub: LoopbackHub, annotator: ControlAnnotator, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = big(hub)
+    made = annotator.annotate(scene(), use_of(row), SIZE, lambda *_: None)
+
+    def unwilling(fraction: float, message: str) -> None:
+        if "another map" in message:
+            raise Stopped(message)
+
+    monkeypatch.setattr("studio.control.annotator.MOST_PATIENCE", 0.1)
+    with annotator._shelf.lent(row, lambda *_: None):
+        with pytest.raises(Stopped):
+            annotator.annotate(scene().rotate(90), use_of(row), SIZE, unwilling)
+        busy = annotator.measure(scene(), made, use_of(row))
+    assert (busy.value, busy.note) == (None, f"Not measured: {row.label} is making another map.")
+    assert annotator.measure(scene(), made, use_of(row)).value is not None
+
+
 def big(hub: LoopbackHub) -> weights.Row:
     row = weights.TABLE["softedge_hed"]
     serve(hub, row)

@@ -33,6 +33,16 @@ for row in TABLE.values():
     assert ran.returncode == 0, ran.stderr
 
 
+@pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in TABLE.values() if not row.unavailable()])
+def test_every_row_takes_the_noise_levels_of_a_checkpoint_that_ends_in_pure_noise(row: Row) -> None:
+    config = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "prediction_type": "v_prediction"}
+    plain, changed = (make_scheduler(config | more, row, seeds=[5]) for more in ({}, {"rescale_betas_zero_snr": True}))
+    wanted = make_scheduler(config | {"rescale_betas_zero_snr": True}, TABLE["Euler"], seeds=[5]).alphas_cumprod
+    assert torch.allclose(changed.alphas_cumprod[:999], wanted[:999], rtol=1e-4, atol=1e-7)
+    assert changed.alphas_cumprod[999] < 1e-6
+    assert plain.alphas_cumprod[999] > 1e-3
+
+
 def timesteps_of(row: Row, steps: int, **config: object) -> list[int]:
     scheduler = make_scheduler(config, row, seeds=[5])
     return [int(timestep) for timestep in set_steps(scheduler, row, steps=steps, device=torch.device("cpu"))]

@@ -3,7 +3,10 @@
 import asyncio
 import base64
 import io
+import threading
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,8 @@ from studio import read_metadata
 from studio.access import Quota
 from studio.app import access
 from studio.engine.fake import FakeEngine, FakeRun, fake_parts
+from studio.events import Cancelled
+from studio.jobs import Job
 from studio.plan import Plan
 from studio.service import Studio
 from studio.settings import Settings
@@ -112,6 +117,39 @@ def test_nobody_waits_while_pictures_are_encoded(tmp_path: Path) -> None:
         _, (answer,), _ = talk(closed, {"steps": 2, "batch_size": 2})
     assert not answer.isError and len(answer.content) == 3
     assert taken and not any(taken)
+
+
+def test_a_caller_who_goes_while_the_request_is_taken_in_leaves_no_job(closed: Closed, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, go, jobs = threading.Event(), threading.Event(), list[Job]()
+
+    def slowly(*given: Any, **named: Any) -> Any:
+        asked.set()
+        assert go.wait(60)
+        job, notes = api.submit(*given, **named)
+        jobs.append(job)
+        return job, notes
+
+    monkeypatch.setattr("studio.ui.mcp.submit", slowly)
+
+    async def run() -> None:
+        _, secret = closed.access.make_token("maker", name="gone")
+        body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "generate", "arguments": {"steps": 150}}}
+        headers = {"Authorization": f"Bearer {secret}", "Accept": "application/json, text/event-stream"}
+        async with httpx.AsyncClient(timeout=60) as client:
+            call = asyncio.create_task(client.post(f"{closed.address}/mcp", json=body, headers=headers))
+            await asyncio.to_thread(asked.wait, 60)
+            call.cancel()
+            with suppress(asyncio.CancelledError):
+                await call
+            await asyncio.sleep(0.5)
+
+    awaited(run())
+    go.set()
+    until = time.monotonic() + 60
+    while not (jobs and jobs[0].state().terminal):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    assert isinstance(jobs[0].state().terminal, Cancelled)
 
 
 def test_bad_input_and_a_spent_quota_are_one_sentence(closed: Closed) -> None:

@@ -82,6 +82,20 @@ def test_a_picture_is_kept_with_its_request_by_day(open_history: Open, tmp_path:
     assert history.notes() == ()
 
 
+def test_a_picture_is_kept_as_it_was_whatever_its_maker_does_with_it(tmp_path: Path) -> None:
+    history, made = DiskHistory(tmp_path), finished(7)
+    (key,) = history.keep(made, OWNER)
+    size = made.images[0].size
+    made.images[0].thumbnail((8, 8))
+    history.open()
+    try:
+        assert history.settle(30)
+        content = history.file(OWNER, key)
+        assert content and Image.open(io.BytesIO(content)).size == size != (8, 8)
+    finally:
+        history.close()
+
+
 def test_pages_go_on_by_key_newest_first(open_history: Open) -> None:
     history = open_history()
     fill(history, *range(25))

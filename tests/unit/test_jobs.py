@@ -308,6 +308,33 @@ def test_the_job_that_ended_last_is_forgotten_last(open_fake: Callable[..., Stud
     assert studio.job(others[0].id) is None
 
 
+def test_a_job_that_waits_keeps_no_picture_in_memory(open_fake: Callable[..., Studio], monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = SlowLoading()
+    studio = open_fake(engine)
+    key = studio.keep(Image.new("RGB", (64, 64), "red"))
+    asked = GenerationRequest(steps=1, controls=(ControlUse(kind="sketch", image=key),))
+    good, late = studio.submit(asked), studio.submit(asked)
+    monkeypatch.setattr(type(studio._pictures), "get", lambda self, key: None)
+    engine.go.set()
+    for job in (good, late):
+        with pytest.raises(StudioError, match=r"controls\[0\].image: .* is not here any more; give the picture again."):
+            job.result(60)
+
+
+def test_what_a_listener_does_to_a_map_changes_no_run(open_fake: Callable[..., Studio]) -> None:
+    studio = open_fake()
+    use = ControlUse(kind="sketch", image="mine")
+    pictures, sizes = [], []
+    for _ in range(2):
+        job = studio.submit(GenerationRequest(steps=1, seed=3, controls=(use,)), images={"mine": Image.new("RGB", (64, 64), "red")})
+        for event in job.events():
+            if isinstance(event, Annotated):
+                sizes.append(event.map.size)
+                event.map.thumbnail((8, 8))
+        pictures.append(job.result(60).images[0].tobytes())
+    assert sizes == [(256, 256)] * 2 and pictures[0] == pictures[1]
+
+
 def test_an_image_that_no_field_names_is_refused(open_fake: Callable[..., Studio]) -> None:
     with pytest.raises(InvalidRequest, match="images: 'x' is not named"):
         open_fake().submit(GenerationRequest(), images={"x": Image.new("RGB", (8, 8))})
@@ -322,8 +349,6 @@ def test_pictures_are_named_by_their_content(open_fake: Callable[..., Studio]) -
     assert [event.map.size for event in job.events() if isinstance(event, Annotated)] == [(256, 256)]
     again = studio.submit(made)
     assert again.result(10).images[0].tobytes() == job.result().images[0].tobytes()
-    # Nothing that large stays in memory with a job that is only remembered.
-    assert not job.pictures
     with pytest.raises(InvalidRequest, match=r"controls\[0\].image: 'mine' is not here; give the picture along."):
         studio.submit(GenerationRequest(controls=(use,)))
 

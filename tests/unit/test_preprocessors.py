@@ -138,11 +138,22 @@ def test_maps_are_kept_by_all_they_depend_on() -> None:
             picture, ControlUse(image="x", **{"kind": "sketch", "preprocessor": "canny"} | use), size, lambda *_: None
         )
 
-    first = made(scene())
-    assert made(scene()) is first and made(scene(), settings={"low": 100.0}) is first and made(scene(), weight=0.3) is first
+    made(scene())
+    (first,) = annotator._kept._maps
+    made(scene()), made(scene(), settings={"low": 100.0}), made(scene(), weight=0.3)
+    assert list(annotator._kept._maps) == [first]
     other = scene().transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    for again in (made(other), made(scene(), (64, 64)), made(scene(), settings={"low": 50.0}), made(scene(), fit="pad")):
-        assert again is not first
+    made(other), made(scene(), (64, 64)), made(scene(), settings={"low": 50.0}), made(scene(), fit="pad")
+    assert len(annotator._kept._maps) == 5
+
+
+def test_what_is_drawn_on_a_map_is_not_kept() -> None:
+    annotator = ControlAnnotator(Path("nowhere"))
+    use = ControlUse(image="x", kind="sketch", preprocessor="canny")
+    for _ in range(3):
+        made = annotator.annotate(scene(), use, SIZE, lambda *_: None)
+        assert made.size == SIZE
+        made.thumbnail((8, 8))
 
 
 def test_kept_maps_have_a_bound() -> None:

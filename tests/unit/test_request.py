@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from studio.app import open_studio
 from studio.errors import InvalidRequest
-from studio.request import MAX_SEED, GenerationRequest, bounds
+from studio.request import MAX_SEED, ControlUse, GenerationRequest, LoraUse, bounds
 from tests.strategies import requests
 
 SKETCH = {"kind": "sketch", "image": "x"}
@@ -116,3 +116,14 @@ def test_bounds_are_told_for_every_field() -> None:
         "a number from 1 to 30",
         "a multiple of 8 from 64 to 2048",
     }
+
+
+def test_what_a_list_holds_is_refused_in_one_sentence_when_it_is_made_by_hand() -> None:
+    with pytest.raises(InvalidRequest, match=r"^weight must be .*, not 5\.$"):
+        LoraUse(name="x", weight=5)
+    with pytest.raises(InvalidRequest, match=r"^weight must be .*, not 5\.$"):
+        ControlUse(kind="sketch", image="a", weight=5)
+    with pytest.raises(InvalidRequest, match="preprocessor"):
+        ControlUse(kind="sketch", image="a", preprocessor="nothing like it")
+    with pytest.raises(InvalidRequest, match=r"^loras\[1\]\.weight must be"):
+        GenerationRequest.parse({"loras": [{"name": "x"}, {"name": "y", "weight": 5}]})
