@@ -152,6 +152,18 @@ def test_an_error_is_told_in_the_readers_language(slow_page: Served, visit: Open
     expect(page.locator("[data-part=error-text]")).to_have_text("Steps must be a whole number from 1 to 150, not 999.")
 
 
+def test_what_is_on_its_way_is_told_in_german(slow_page: Served, visit: Open) -> None:
+    page = visit(slow_page.address, language="de-DE").page
+    told = {
+        "Mini: reading the text encoder": "Mini: liest den Text-Encoder",
+        "loading Mini, 40 %: reading the LoRA clay": "lädt Mini, 40 %: liest das LoRA clay",
+        "fetching lllyasviel/Annotators, 1,234 of 2,000 MB": "lädt lllyasviel/Annotators, 1,234 von 2,000 MB",
+        "Needs weights first: downloads 99 MB, MIT.": "Braucht erst Gewichte: lädt 99 MB herunter, MIT.",
+        "waiting for another map": "wartet auf eine andere Karte",
+    }
+    assert page.evaluate("(texts) => texts.map((text) => studio.words.translate(text))", list(told)) == list(told.values())
+
+
 def test_a_sentence_is_never_half_translated(slow_page: Served, visit: Open) -> None:
     page = visit(slow_page.address, language="de-DE").page
     said = page.evaluate(
