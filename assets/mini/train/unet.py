@@ -29,10 +29,12 @@ BATCH = 64
 EMPTY = 0.1
 CHUNK = 100
 FULL = 0.75
+# Learning rates: of a network that knows nothing yet, and of one that is trained further, which a higher one only shakes.
+FRESH, ON = 1e-3, 3e-4
 # How often the scenes of each part are drawn. Among random scenes one in fifty is a single large sphere, the first that one sees bent.
-PARTS = {"train": 0.6, "large": 0.4}
+PARTS = {"train": 0.65, "large": 0.35}
 # Single objects are right long before pairs and figures, and `left of` and `right of` before the other relations.
-MIX = {"single": 0.25, "sides": 0.15, "pair": 0.4, "figure": 0.2}
+MIX = {"single": 0.2, "sides": 0.1, "pair": 0.4, "figure": 0.3}
 
 
 def encode_latents(run: Path, limit: int = 22_000, part: str = "train") -> None:
@@ -125,7 +127,7 @@ def train_unet(run: Path, minutes: float) -> UNet2DConditionModel:
     """Train with v-prediction; writes `<run>/unet`."""
     torch.manual_seed(3)
     unet = new_unet()
-    inherit(unet, BASE / "unet")
+    whole = inherit(unet, BASE / "unet") == len(unet.state_dict())
     twin = Twin(unet)
     source, read, metric = Source(run), load_reader(run), pixel_metric(run)
 
@@ -136,7 +138,7 @@ def train_unet(run: Path, minutes: float) -> UNet2DConditionModel:
         found = twin.network(noisy.latents, noisy.times, encoder_hidden_states=read(shown.texts)).sample
         return noisy.loss(found, emphasis(shown.ids), metric)
 
-    unet.load_state_dict(learn(twin, loss_of, Pace(minutes, 1e-3, warm=0.02, average=0.998), run, "unet"))
+    unet.load_state_dict(learn(twin, loss_of, Pace(minutes, ON if whole else FRESH, warm=0.02, average=0.999), run, "unet"))
     if crew.rank() == 0:
         unet.save_pretrained(run / "unet")
     return unet
