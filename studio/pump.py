@@ -40,7 +40,7 @@ class PreviewPump:
     somebody looks, so that who comes sees the newest.
     """
 
-    def __init__(self, *, budget: float = 0.01) -> None:
+    def __init__(self, *, budget: float = 0.008) -> None:
         self._budget = budget
         # One thread, as torch makes a pool of threads for each that calculates.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="studio-previews")
