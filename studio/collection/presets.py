@@ -273,13 +273,13 @@ class Presets:
 def _inheriting(preset: Preset, old: Preset, *, add: bool) -> Preset:
     """Return a preset that takes an old one's place: what nobody gave anew goes on, with `add` parts, too, and what is not known here."""
     kept = {field: value for field, value in old.values.items() if add or not part_of(field)}
-    kinds = {*preset.hashes, *(old.hashes if add else ())}
+    known = old.hashes if add else {}
     texts = {field: keep_template(old.values.get(field), preset.values[field]) for field in TEXTS if field in preset.values}
     return replace(
         preset,
         name=old.name,
         values={**kept, **preset.values, **texts},
-        hashes={kind: {**old.hashes.get(kind, {}), **preset.hashes.get(kind, {})} if add else preset.hashes[kind] for kind in kinds},
+        hashes={kind: {**known.get(kind, {}), **preset.hashes.get(kind, {})} for kind in {*known, *preset.hashes}},
         description=preset.description or old.description,
         star=preset.star or old.star,
         picture=preset.picture or old.picture,
