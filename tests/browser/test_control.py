@@ -104,6 +104,20 @@ def test_weights_are_fetched_when_agreed_to_and_can_be_cancelled(tmp_path: Path,
         assert annotator.given_up == 1
 
 
+def test_generate_fetches_no_weights_that_nobody_agreed_to(tmp_path: Path, visit: Open) -> None:
+    annotator = Fetching(tmp_path / "preprocessors")
+    with photo_given(annotator, tmp_path, visit) as page:
+        expect(page.locator("[data-part=map-text]")).to_have_text("Needs weights first: downloads 99 MB, MIT.")
+        page.click("#tab-depth")
+        page.click("#generate")
+        expect(page.locator("#stage [data-part=error]")).to_contain_text("Canny needs weights first: press “Fetch and make the map”")
+        expect(page.get_by_role("button", name="Fetch and make the map")).to_be_visible()
+        page.select_option("#control-preprocessor", "none")
+        page.click("#generate")
+        page.wait_for_selector('[data-phase="done"]')
+        expect(page.locator("#stage [data-part=error]")).to_be_hidden()
+
+
 class Away(ControlAnnotator):
     """Has one preprocessor, whose weights are at a hub that is out of reach until it is `back`."""
 

@@ -138,6 +138,7 @@ def test_the_last_tab_wins_whole_and_says_so(slow_page: Served, visit: Open) -> 
     change(one, "#prompt", "from the first tab")
     change(one, "#steps", "11")
     expect(two.locator("#draft")).to_contain_text("Another tab changed the settings. What you set here replaces that.")
+    assert two.evaluate("document.documentElement.scrollHeight <= innerHeight")
     change(two, "#negative_prompt", "from the second tab")
     expect(one.locator("#draft")).to_contain_text("Another tab changed the settings.")
     one.wait_for_function("JSON.parse(localStorage['studio-draft']).negative_prompt === 'from the second tab'")
@@ -255,10 +256,14 @@ def test_generate_works_again_after_a_press_without_a_network(slow_page: Served,
     visited.context.set_offline(True)
     page.click("#generate")
     expect(page.get_by_text("Attempting reconnection")).to_be_visible()
+    said = page.locator("#stage [data-part=error]")
+    expect(said).to_contain_text("Generate did not reach the studio; press it again.")
     with page.expect_event("domcontentloaded"):
         visited.context.set_offline(False)
     ready(page)
+    expect(said).to_contain_text("Generate did not reach the studio; press it again.")
     page.click("#generate")
+    expect(said).to_be_hidden()
     expect(page.locator(FINAL)).to_have_attribute("alt", re.compile("pressed in a tunnel"))
 
 

@@ -94,6 +94,41 @@ def test_search_finds_by_words_and_shelf(page: Page) -> None:
     expect(page.locator("#history [data-part=empty]")).to_be_visible()
 
 
+def test_a_search_that_is_closed_hides_nothing(page: Page) -> None:
+    page.click("[data-part=search-open]")
+    page.fill("#history [data-part=text]", "nothing of that kind")
+    page.get_by_role("button", name="Trash", exact=True).click()
+    expect(page.locator("#history [data-part=empty]")).to_be_visible()
+    page.click("[data-part=search-open]")
+    page.wait_for_function("document.querySelectorAll('.tile').length >= 60")
+    page.click("[data-part=search-open]")
+    expect(page.locator("#history [data-part=text]")).to_have_value("")
+    expect(page.locator("#history [data-shelf=all]")).to_have_attribute("aria-pressed", "true")
+
+
+def test_who_leafs_on_in_full_view_goes_on_with_that_picture(page: Page) -> None:
+    page.locator(".tile .open").nth(2).click()
+    page.wait_for_selector(FINAL)
+    page.click("[data-part=card] [data-part=full]")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    wide, stage = page.locator("[data-part=full-picture]").bounding_box(), page.locator(FINAL).bounding_box()
+    assert wide and stage and wide["width"] > stage["width"]
+    page.keyboard.press("Escape")
+    title = page.locator("[data-part=card-title]").inner_text()
+    expect(page.locator(FINAL)).to_have_attribute("alt", re.compile(rf", {title}$"))
+    assert tiles(page)[4].endswith(title)
+
+
+def test_between_phone_and_desktop_the_shelves_stay_in_the_column(kept: Served, visit: Open) -> None:
+    page = visit(kept.address, width=1024, height=768).page
+    page.wait_for_selector(".tile")
+    page.click("[data-part=search-open]")
+    page.get_by_role("button", name="Trash", exact=True).click()
+    expect(page.locator("#history [data-shelf=deleted]")).to_have_attribute("aria-pressed", "true")
+    assert page.locator("#history-column").evaluate("(column) => column.scrollWidth <= column.clientWidth")
+
+
 def test_star_and_tags(page: Page) -> None:
     page.locator(".tile .open").nth(5).click()
     page.click("[data-part=card] [data-part=star]")

@@ -312,5 +312,12 @@ studio.control = ({ element, props, server }) => {
   studio.on("may generate", (asked) => {
     const missing = units.some((unit) => unit.by === "editor" && (unit.on || !unit.touched) && isUnsent(unit));
     if (missing) asked.sentence = "A drawing could not be sent to the studio; press Generate to try again.";
+    const bare = units.find((unit) => counts(unit) && map.unagreed(picture.rowOf(unit)));
+    if (!bare || missing) return;
+    ({ kind } = bare);
+    chosen[kind] = bare.id;
+    update();
+    studio.say("open", "control-section");
+    asked.sentence = `${picture.rowOf(bare).title} needs weights first: press “Fetch and make the map”, or choose another preprocessor.`;
   });
 };

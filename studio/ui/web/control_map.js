@@ -12,6 +12,9 @@ studio.controlMap = (desk) => {
     ticket = "";
   }
 
+  // Whether a preprocessor's weights would have to be fetched that nobody agreed to. A guest is told by the server what to do.
+  const unagreed = (row) => Boolean(row) && row.state !== "ready" && !agreed.has(row.name) && !studio.makesAsGuest();
+
   // Weight, span and mode do not change a map.
   function useOfMap(unit) {
     const { kind, image, preprocessor, settings, fit } = desk.useOf(unit);
@@ -39,8 +42,7 @@ studio.controlMap = (desk) => {
     giveUp();
     find("map-agree").hidden = true;
     const away = row && row.state !== "ready"; // its weights are not here
-    // A guest is told by the server what to do.
-    if (away && !agreed.has(row.name) && !studio.makesAsGuest()) {
+    if (unagreed(row)) {
       put(unit, "", size);
       find("map-text").textContent = `Needs weights first: ${row.says}.`;
       find("map-agree").hidden = false;
@@ -122,5 +124,5 @@ studio.controlMap = (desk) => {
     agreed.add(desk.useOf(desk.shown()).preprocessor);
     desk.draw();
   });
-  return { show, none, follow };
+  return { show, none, follow, unagreed };
 };

@@ -104,6 +104,14 @@ studio.countTokens = ({ field, input, note, warning, server }) => {
   studio.watch("model", (name) => { model = name; soon(); });
 };
 
+// Gradio says nothing of a press that no network carried, and loads the page anew once there is one again: it is said now, and then.
+studio.unsent = "Generate did not reach the studio; press it again.";
+studio.reached = () => fetch("manifest.json", { method: "HEAD", cache: "no-store" }).catch((error) => {
+  console.warn("studio: Generate was pressed without a network", error);
+  sessionStorage.setItem("studio-unsent", "");
+  studio.say("not generated", studio.unsent);
+});
+
 // Generate and Stop. Gradio lays its own start values over what a widget sets while the page loads, so the widgets
 // hand their values in right before gradio collects them.
 studio.actions = ({ element, trigger }) => {
@@ -131,6 +139,7 @@ studio.actions = ({ element, trigger }) => {
     if (asked.sentence) return studio.say("not generated", asked.sentence);
     studio.say("collect");
     trigger("click");
+    studio.reached();
     return undefined;
   });
   stop.addEventListener("click", () => studio.say("stop"));

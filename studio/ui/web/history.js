@@ -4,7 +4,8 @@ studio.history = ({ element, props, server }) => {
   const find = (part) => element.querySelector(`[data-part="${part}"]`);
   const rows = new Map(); // id -> what the server said of a picture, newest first
   const picked = new Set(); // ids of the ticked ones
-  let opened = null; // id of the picture on the stage
+  let opened = null; // id of the highlighted picture: the one on the stage, or in full view
+  let standing = null; // id of the picture that the stage shows or showed last
   let carded = null; // id of the picture in the card: the same, but whose tags are being typed stays there until they are
   let following = null; // key of the next page; null when there is none
   let shelf = "all";
@@ -163,8 +164,11 @@ studio.history = ({ element, props, server }) => {
   }
   async function choose(id) {
     if (comparing && comparing !== id) return compare(comparing, id);
+    return bring(id);
+  }
+  // With the other pictures of its batch, as far as they are listed here.
+  function bring(id) {
     look(id);
-    // With the other pictures of its batch, as far as they are listed here.
     const run = [...rows.values()].filter((row) => row.run === rows.get(id).run).sort((a, b) => a.made - b.made);
     studio.say("show kept", run.map((row) => ({ ...row, asked: row.id === id })));
   }
@@ -243,6 +247,8 @@ studio.history = ({ element, props, server }) => {
       look(wanted);
       find("full-picture").src = `kept/${wanted}.png`;
       find("full-picture").alt = tiles.called(rows.get(wanted));
+      const { width, height } = rows.get(wanted);
+      find("full-picture").style.setProperty("--aspect", width / height);
     };
     show(id);
     find("full-dialog").onkeydown = ({ key }) => {
@@ -257,20 +263,24 @@ studio.history = ({ element, props, server }) => {
   new IntersectionObserver(([seen]) => { if (seen.isIntersecting && following !== null) safely(load)(false); }, { rootMargin: "900px" }).observe(find("more"));
 
   const soon = studio.debounce(safely(() => load(true)), 200);
-  for (const part of ["text", "model", "lora", "since", "until"]) find(part).addEventListener("input", soon);
+  const searched = ["text", "model", "lora", "since", "until"];
+  for (const part of searched) find(part).addEventListener("input", soon);
   find("search-open").addEventListener("click", () => {
     const open = find("filter").hidden;
     find("filter").hidden = !open;
     find("search-open").setAttribute("aria-expanded", open);
     if (open) { find("text").focus(); safely(describe)(); }
+    // What nobody sees must not keep pictures from being seen.
+    else if (narrowed()) { searched.forEach((part) => { find(part).value = ""; }); safely(turnTo)("all"); }
   });
   const shelves = [...element.querySelectorAll("[data-shelf]")];
-  shelves.forEach((button) => button.addEventListener("click", safely(async () => {
-    shelf = button.dataset.shelf;
-    shelves.forEach((each) => each.setAttribute("aria-pressed", each === button));
+  async function turnTo(wanted) {
+    shelf = wanted;
+    shelves.forEach((each) => each.setAttribute("aria-pressed", each.dataset.shelf === shelf));
     await load(true);
     await describe();
-  })));
+  }
+  shelves.forEach((button) => button.addEventListener("click", safely(() => turnTo(button.dataset.shelf))));
   find("tags").addEventListener("change", () => safely(tag)(carded, find("tags").value));
   find("card").addEventListener("focusout", ({ relatedTarget }) => {
     // Another window took the keyboard: when this one has it again, the same tags are typed on.
@@ -302,12 +312,14 @@ studio.history = ({ element, props, server }) => {
   find("toast-undo").addEventListener("click", safely(() => undo()));
   find("toast-close").addEventListener("click", () => { comparing = null; toast(""); });
   find("full-close").addEventListener("click", () => find("full-dialog").close());
+  // Who leafed on goes on with that picture, on the stage, too.
+  find("full-dialog").addEventListener("close", () => { if (opened !== standing && rows.has(opened)) bring(opened); });
   find("full-picture").addEventListener("click", () => find("full-dialog").close());
 
   studio.watch("model", (name) => { model = name; });
   studio.watch("download", (how) => { download = how; });
   studio.on("kept", safely(() => refresh(true)));
-  studio.on("shown", ({ id }) => look(id));
+  studio.on("shown", ({ id }) => { standing = id; look(id); });
   studio.on("reuse", safely(reuse));
   studio.on("compare with", (id) => {
     comparing = id;

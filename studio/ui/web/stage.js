@@ -226,6 +226,7 @@ studio.stage = ({ element, props, server, watch }) => {
   watch("value", () => {
     if (props.value.number === answered) return;
     answered = props.value.number;
+    sessionStorage.removeItem("studio-unsent");
     complain(props.value.error, props.value.hint);
     if (props.value.error) find("error").scrollIntoView({ block: "nearest" });
     if (props.value.job) {
@@ -266,5 +267,7 @@ studio.stage = ({ element, props, server, watch }) => {
   });
   studio.on("not generated", (sentence) => complain(sentence, ""));
   studio.on("collect", () => { props.value = { visitor: studio.visitor, number: answered }; });
+  if (sessionStorage.getItem("studio-unsent") !== null) complain(studio.unsent, "");
+  sessionStorage.removeItem("studio-unsent");
   insist(restore);
 };
