@@ -138,6 +138,7 @@ class LoraCard:
         path: the safetensors file.
         bytes: its size on disk.
         changed: when it was written, in nanoseconds; another file under the same name is another LoRA.
+        settings: when peft's settings beside it were written, in nanoseconds; 0 without any.
         header: what it says about itself; None where nobody looked.
         picture: a preview that lies beside it.
         hash: SHA-256 of the file, 64 hexadecimal digits; empty until it is known. Its first ten digits are AutoV2.
@@ -148,6 +149,7 @@ class LoraCard:
     path: Path
     bytes: int
     changed: int = 0
+    settings: int = 0
     header: Header | None = field(default=None, compare=False, repr=False)
     picture: Path | None = None
     hash: str = field(default="", compare=False)

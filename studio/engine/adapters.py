@@ -154,7 +154,7 @@ class Adapters:
 
     def _read(self, card: LoraCard) -> Adapter:
         header = read_header(card.path)
-        if _key(card)[1:] != ((stat := card.path.stat()).st_mtime_ns, stat.st_size):
+        if (card.changed, card.bytes) != ((stat := card.path.stat()).st_mtime_ns, stat.st_size):
             raise BadLora(f"The file of {card.name} changed just now; press Generate again.")
         layers = fitting(header.layers, Modules(self.unet.shapes(), self.text.shapes()))
         if not layers:
@@ -173,7 +173,7 @@ class Adapters:
 
 
 def _key(card: LoraCard) -> tuple[object, ...]:
-    return card.path, card.changed, card.bytes
+    return card.path, card.changed, card.bytes, card.settings
 
 
 def _branch(file: Any, layer: Layer, like: Tensor, *, name: str) -> Branch:

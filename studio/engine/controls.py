@@ -70,6 +70,8 @@ class Resident:
         wanted = list(dict.fromkeys(cards))
         self._free([card for card in wanted if card in self._nets and self._nets[card].stamp != stamp_of(card.path)])
         for i, card in enumerate(wanted):
+            if card.architecture == "t2i_adapter":
+                _check_blocks(card, model)  # one that is here may have been read for another model
             if card not in self._nets:
                 progress(i / len(wanted), f"reading the ControlNet {card.name}")
                 self._nets[card] = with_room(partial(read_net, card, model), partial(self.free_but, wanted))
@@ -121,8 +123,6 @@ def read_net(card: ControlNetCard, model: Model) -> Net:
     """
     found = stamp_of(card.path)
     weights = inspect_weights(card.name, card.path, stem=STEM)
-    if card.architecture == "t2i_adapter":
-        _check_blocks(card, model)
     placement = model.placement
     with memory_explained(placement.device, doing=f"loading {card.name}"), quiet():
         module = read_module(card.name, weights, CLASSES[card.architecture])

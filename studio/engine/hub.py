@@ -11,10 +11,10 @@ from typing import Any
 
 from studio.engine.checks import PICKLED, STEMS
 from studio.errors import MissingWeights
+from studio.families import PIPELINES
 from studio.hub import Meter, quiet_bar
 from studio.ports import Progress
 
-PIPELINE = "StableDiffusionPipeline"
 INDEX = "model_index.json"
 _ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _CONFIGS = ("scheduler/scheduler_config.json", "text_encoder/config.json", "unet/config.json", "vae/config.json")
@@ -99,8 +99,8 @@ def _download(model_id: str, partial: Path, *, progress: Progress, endpoint: str
     # The revision by its hash, so that nothing changes under way and nothing is noted outside `partial`.
     place: dict[str, Any] = {"revision": info.sha, "local_dir": partial, "cache_dir": partial / ".cache", "endpoint": endpoint}
     kind = _kind(model_id, Path(hf_hub_download(model_id, INDEX, **place)))
-    if kind != PIPELINE:
-        raise MissingWeights(f"{model_id} is a {kind[:60]}; this studio runs {PIPELINE} models.")
+    if kind not in PIPELINES:
+        raise MissingWeights(f"{model_id} is a {kind[:60]}; this studio runs {' and '.join(PIPELINES)} models.")
     files = choose_files(model_id, sizes)
     meter = Meter(progress, model_id, sum(sizes[name] for name in files))
     _interruptible(lambda: snapshot_download(model_id, allow_patterns=files, tqdm_class=quiet_bar(meter), max_workers=4, **place), meter)

@@ -67,18 +67,23 @@ def set_steps(scheduler: Any, row: Row, *, steps: int, device: torch.device) -> 
         InvalidRequest: a distilled sampler cannot take so many with this model.
     """
     taken = inspect.signature(scheduler.set_timesteps).parameters
+    # DPM2 would take float64 timesteps to the device, and Apple's GPUs have none.
+    later = device.type == "mps" and hasattr(scheduler, "sigmas_interpol")
+    place = torch.device("cpu") if later else device
     if row.sigmas:
-        scheduler.set_timesteps(sigmas=spread_sigmas(row.sigmas, steps), device=device)
+        scheduler.set_timesteps(sigmas=spread_sigmas(row.sigmas, steps), device=place)
     elif row.timesteps:
-        scheduler.set_timesteps(timesteps=spread_timesteps(row.timesteps, steps), device=device)
+        scheduler.set_timesteps(timesteps=spread_timesteps(row.timesteps, steps), device=place)
     elif "original_inference_steps" in taken:
-        scheduler.set_timesteps(steps, device=device, **_distilled(scheduler.config, row, steps=steps))
+        scheduler.set_timesteps(steps, device=place, **_distilled(scheduler.config, row, steps=steps))
     else:
-        scheduler.set_timesteps(steps, device=device)
+        scheduler.set_timesteps(steps, device=place)
     _cut(scheduler, row.evaluations(steps))
     if hasattr(scheduler, "sigmas_interpol"):
         # diffusers takes the levels back to the CPU, where sums with them wait for no device, but forgets those in between.
         scheduler.sigmas_interpol = scheduler.sigmas_interpol.cpu()
+    if later:
+        scheduler.timesteps = scheduler.timesteps.to(device, torch.float32)
     if hasattr(scheduler, "set_begin_index"):
         # Without it the first step is looked up by its timestep, and lands one too far when that one occurs twice.
         scheduler.set_begin_index(0)

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+# What `model_index.json` may call a model of these parts; the second is how LCM's are saved (arXiv 2310.04378).
+PIPELINES = ("StableDiffusionPipeline", "LatentConsistencyModelPipeline")
+
 
 @dataclass(frozen=True)
 class Family:

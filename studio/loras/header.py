@@ -16,7 +16,9 @@ from studio.loras.safetensors_header import RawHeader, read_raw
 SHOWN_WORDS = 12
 PEFT_CONFIG = "adapter_config.json"
 MAX_CONFIG = 1 << 20
-_ALPHA_FORMATS: Mapping[str, str] = {"F64": "<d", "F32": "<f", "F16": "<e"}
+_ALPHA_FORMATS: Mapping[str, str] = {
+    "F64": "<d", "F32": "<f", "F16": "<e", "I64": "<q", "I32": "<i", "I16": "<h", "I8": "<b", "U8": "<B",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +154,7 @@ def _with_alpha(header: Header, raw: RawHeader, path: Path) -> Header:
         content = file.read(place.end - place.begin)
     if place.dtype == "BF16":
         content = b"\0\0" + content
-    value = struct.unpack(_ALPHA_FORMATS.get(place.dtype, "<f"), content)[0]
+    value = float(struct.unpack(_ALPHA_FORMATS.get(place.dtype, "<f"), content)[0])
     return replace(header, alpha=value if abs(value) < 1e6 else None)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from studio.errors import BadLora
 from studio.loras.keys import canonical
-from studio.loras.safetensors_header import FLOATS, RawHeader, Tensor
+from studio.loras.safetensors_header import FLOATS, WHOLE, RawHeader, Tensor
 
 MAX_RANK = 4096
 PEFT_SETTINGS = "lora_adapter_metadata"
@@ -49,8 +49,10 @@ def make_layer(raw: RawHeader, place: tuple[str, str], roles: Mapping[str, str],
     """
     component, module = place
     down, up = raw.tensors[roles["down"]], raw.tensors[roles["up"]]
-    for key in (roles[role] for role in ("down", "up", "alpha") if role in roles):
-        if raw.tensors[key].dtype not in FLOATS:
+    # diffusers' conversion to kohya's keys writes alpha, which is the rank there, as a whole number.
+    for role, good in (("down", FLOATS), ("up", FLOATS), ("alpha", FLOATS + WHOLE)):
+        key = roles.get(role)
+        if key and raw.tensors[key].dtype not in good:
             raise BadLora(f"{name} cannot be used: {key[:80]!r} holds {raw.tensors[key].dtype} numbers, no weights; fetch another version.")
     if not _belong_together(down, up):
         shapes = f"{list(down.shape)} and {list(up.shape)}"

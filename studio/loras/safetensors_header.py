@@ -21,6 +21,7 @@ ITEM_BYTES: Mapping[str, int] = {
     "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U64": 8, "U32": 4, "U16": 2, "U8": 1, "BOOL": 1,
 }  # fmt: skip
 FLOATS = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
+WHOLE = ("I64", "I32", "I16", "I8", "U8")
 PICKLED = (".pt", ".pth", ".ckpt", ".bin", ".pkl")
 
 

@@ -12,6 +12,8 @@ from studio.provenance import Mark, Provenance
 from studio.request import MAX_LORAS, MAX_SEED, ControlUse, GenerationRequest, LoraUse, info, limits
 
 SCALARS = ("prompt", "negative_prompt", "scheduler", "steps", "guidance_scale", "seed", "width", "height")
+# Without these no other program made a picture, though some leave their usual value out of the file.
+NEEDED = ("scheduler", "steps", "guidance_scale")
 MAX_LINES = 200
 MAX_NAMED = 50
 MAX_WHY = 400
@@ -129,6 +131,8 @@ def _scalars(reading: Reading, *, multiple: int) -> tuple[dict[str, Any], list[L
             fields[name], why = _bounded(name, said, multiple=multiple)
             value = value if value and name == "scheduler" else shown(said)
         elif not remarks:
+            if name in NEEDED:
+                lines.append(Line(_title(name), "", "missing", "the picture does not say it"))
             continue
         reasons = dict.fromkeys(filter(None, (why, *(remark.why for remark in remarks))))
         near: Verdict = "approximated" if reasons else "exact"

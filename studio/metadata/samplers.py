@@ -114,7 +114,18 @@ def from_a1111(sampler: str, schedule: str | None) -> Choice:
         sampler, schedule = base, joined
     elif schedule.lower() == "automatic":
         schedule = _AUTOMATIC.get(sampler, "")
-    return _row(_SDNEXT.get(sampler, _K.get(sampler, sampler)), schedule)
+    found = _row(_SDNEXT.get(sampler, _K.get(sampler, sampler)), schedule)
+    # Savers of ComfyUI and Fooocus write k-diffusion's identifiers there, the schedule after the last dash or beside them.
+    return found if found[0] else _joined_k(sampler, schedule, otherwise=found)
+
+
+def _joined_k(sampler: str, schedule: str, *, otherwise: Choice) -> Choice:
+    """Return the row of `dpmpp_2m_karras` and the like, where the schedule may stand beside it, too."""
+    for ending in (*_SPACINGS, "normal", "simple"):
+        if ending and sampler.endswith(f"_{ending}"):
+            return from_k(sampler.removesuffix(f"_{ending}"), ending)
+    known = from_k(sampler, schedule)
+    return known if known[0] else otherwise
 
 
 def from_k(sampler: str, schedule: str = "") -> Choice:

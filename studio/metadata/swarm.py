@@ -33,12 +33,11 @@ def read(text: str) -> Reading:
     draft.numbers(steps=said.get("steps"), guidance_scale=said.get("cfgscale"), seed=said.get("seed"))
     draft.size(said.get("width"), said.get("height"))
     sampler, schedule = (str(said.get(key) or said.get(f"comfyui{key}") or "") for key in ("sampler", "scheduler"))
-    if sampler or schedule:
-        draft.sampler(from_k(sampler or "euler", schedule), f"{sampler} {schedule}".strip())
-    if schedule and not sampler:
-        draft.remark(
-            "scheduler", "approximated", "the picture does not name the sampler, and Euler is what SwarmUI takes for most models", schedule
-        )
+    draft.sampler(from_k(sampler or "euler", schedule), f"{sampler} {schedule}".strip() or "not said")
+    if not sampler:
+        # It is only written where somebody switched it on.
+        why = "the picture does not name the sampler, and Euler is what SwarmUI takes for most models"
+        draft.remark("scheduler", "approximated", why, schedule or "not said")
     if name := stem(said.get("model")):
         draft.model = Wanted(name, hashes(digests.get(name)))
     draft.loras.extend(_loras(said, digests))

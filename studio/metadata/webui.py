@@ -15,7 +15,8 @@ from studio.metadata.reading import Draft, Reading, Wanted, hashes, number, plai
 from studio.metadata.samplers import from_a1111
 
 _TAKEN = {
-    *("Steps", "Sampler", "Schedule type", "Scheduler", "CFG scale", "Seed", "Size", "Model hash", "Model", "Lora hashes", "Version"),
+    *("Steps", "Sampler", "Schedule type", "Scheduler", "CFG scale", "CFG Scale", "Seed", "Size", "Model hash", "Model"),
+    *("Lora hashes", "Version"),
     *("RNG", "App", "Hashes", "Lora weights", "LoRA networks", "LoRA hashes", "LoRA tags", "User", "Pipeline", "Operations", "Parser"),
     *("Raw prompt", "Raw negative prompt", "Batch size", "Batch pos", "Batch", "Index", "lora", "model", "Created Date"),
     *("Civitai resources", "Civitai metadata"),
@@ -52,7 +53,7 @@ def read(text: str, *, scheme: str = "") -> Reading:
     dialect = _dialect(pairs, scheme)
     draft = Draft()
     _prompts(draft, found)
-    draft.numbers(steps=pairs.get("Steps"), guidance_scale=pairs.get("CFG scale"), seed=pairs.get("Seed"))
+    draft.numbers(steps=pairs.get("Steps"), guidance_scale=pairs.get("CFG scale", pairs.get("CFG Scale")), seed=pairs.get("Seed"))
     _size(draft, pairs)
     schedule = pairs.get("Schedule type", pairs.get("Scheduler") or pairs.get("Sampler sigma"))
     if sampler := pairs.get("Sampler"):
@@ -109,7 +110,7 @@ def _prompts(draft: Draft, found: Infotext) -> None:
 def _loras(draft: Draft, pairs: Mapping[str, str], digests: Mapping[str, Any]) -> None:
     """Take the LoRAs of the tags, then those that stand beside the prompt alone; one that has no weight is only named."""
     known: dict[str, list[object]] = {}
-    for name, digest in (*_listed(pairs), *((key[5:], digests[key]) for key in digests if key.startswith("lora:"))):
+    for name, digest in (*_listed(pairs), *((key[5:], digests[key]) for key in digests if key.lower().startswith("lora:"))):
         known.setdefault(_bare(name), []).append(digest)
 
     def found(name: str) -> tuple[str, ...]:

@@ -52,6 +52,28 @@ def untagged(prompt: str, *, unet_first: bool = False) -> tuple[str, list[Tag]]:
     return re.sub(r" +(?=[,\n])", "", bare).strip(), found
 
 
+def retagged(prompt: str, *, least: float, most: float) -> tuple[str, list[str]]:
+    """Return a prompt of A1111 whose tags mean here what they mean there, and what of them cannot.
+
+    Of two weights that are not named the text encoder's comes first there and the U-Net's here. `least` and `most` bound a weight.
+    """
+    notes = []
+
+    def rewritten(found: re.Match[str]) -> str:
+        tag = _tag(*found.groups(), unet_first=False)
+        if tag.kind == "hypernet":
+            notes.append(f"hypernetworks are not used here, so {tag.name[:60]} is left out")
+            return ""
+        unet, text = (min(max(weight, least), most) for weight in (tag.weight, tag.text_weight))
+        if (unet, text) != (tag.weight, tag.text_weight):
+            notes.append(f"the weight of LoRA {tag.name[:60]} was brought into {least:g} to {most:g}")
+        if tag.note:
+            notes.append(f"LoRA {tag.name[:60]}: {tag.note}")
+        return f"<lora:{tag.name}:{unet:g}>" if unet == text else f"<lora:{tag.name}:te={text:g}:unet={unet:g}>"
+
+    return _TAG.sub(rewritten, prompt), notes
+
+
 def _tag(kind: str, name: str, rest: str, *, unet_first: bool) -> Tag:
     places: dict[str, float] = {}
     order, position, strange = ("unet", "te") if unet_first else ("te", "unet"), 0, []

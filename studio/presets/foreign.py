@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from studio.errors import BadPreset, InvalidRequest
+from studio.metadata import wording
 from studio.metadata.fooocus import STEPS as FOOOCUS_STEPS
 from studio.metadata.reading import stem
 from studio.metadata.samplers import from_k
@@ -55,6 +56,15 @@ class Builder:
             self.values[field] = GenerationRequest.parse({field: value}).model_dump(mode="json")[field]
         except InvalidRequest as error:
             self.notes.append(str(error).rstrip("."))
+
+    def text(self, field: str, text: str) -> None:
+        """Take a prompt as A1111 means it."""
+        least, most = limits("loras.weight")
+        tagged, notes = wording.retagged(text, least=least, most=most)
+        self.notes += notes
+        if wording.A1111.signs.search(tagged):
+            self.notes.append(f"{field}: {wording.A1111.why}")
+        self.set(field, tagged)
 
     def number(self, field: str, value: Any) -> None:
         """Take a number, which may be written as a text; the nearest that the field can hold is taken, and noted."""
@@ -167,7 +177,7 @@ def _templates(rows: list[Any], notes: list[str]) -> tuple[list[Foreign], list[s
         for field, keys in (("prompt", ("prompt", "positive_prompt", "text")), ("negative_prompt", ("negative_prompt", "negative"))):
             text = next((row[key] for key in keys if isinstance(row.get(key), str) and row[key].strip()), "")
             if text:
-                build.set(field, text if HOLE in text else f"{HOLE}, {text}")
+                build.text(field, text if HOLE in text else f"{HOLE}, {text}")
         try:
             found.append(build.done(str(row["name"] or "")))
         except BadPreset as error:

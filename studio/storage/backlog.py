@@ -105,7 +105,9 @@ def _read(path: Path) -> Asked | None:
         data = json.loads(path.read_bytes())
         person = Person(str(data["person"]["id"]), data["person"]["role"], str(data["person"]["name"]))
         request = GenerationRequest.parse(data["request"])
-        return Asked(id=found[2], made=int(found[1]), visitor=str(data["visitor"]), person=person, request=request, starts=int(found[3]))
+        # What was running has no time in its name; its file was written when it was asked for.
+        made = int(found[1]) or path.stat().st_mtime_ns
+        return Asked(id=found[2], made=made, visitor=str(data["visitor"]), person=person, request=request, starts=int(found[3]))
     except (OSError, ValueError, KeyError, TypeError, RecursionError, InvalidRequest):
         log.warning("%s is no noted job and is left alone", path.name, exc_info=True)
         return None

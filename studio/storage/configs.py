@@ -28,12 +28,13 @@ def read_config(name: str, path: Path, *, shown: str) -> dict[str, Any]:
 
     Raises:
         BrokenModel: it is missing or damaged.
+        OSError: it cannot be read, which may pass.
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise BrokenModel(f"{name} cannot be used: {shown} is missing; copy the model folder again.") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise BrokenModel(f"{name} cannot be used: {shown} is damaged; copy the model folder again.") from error
     if not isinstance(data, dict):
         raise BrokenModel(f"{name} cannot be used: {shown} is damaged; copy the model folder again.")

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 
 from studio.characters import has_half
 from studio.errors import BadLora, BrokenModel
-from studio.families import family_of
+from studio.families import PIPELINES, family_of
 from studio.inventory import BrokenCard, ControlNetCard, Inventory, ModelCard
 from studio.loras.safetensors_header import RawHeader, Tensor, read_raw
 from studio.loras.verdict import Modules, text_shapes, unet_shapes
@@ -144,14 +144,15 @@ def describe(name: str, folder: Path) -> ModelCard:
 
     Raises:
         BrokenModel: a config is missing or damaged, or the folder is of another kind; the sentence names the file.
+        OSError: a file cannot be read, which may pass.
     """
     if folder.is_file():
         raise BrokenModel(f"{name} is a single file; this studio reads folders in the layout of diffusers, so fetch the model as one.")
     if not (folder / "model_index.json").exists() and controlnets.is_controlnet(folder):
         raise BrokenModel(f"{name} is a ControlNet; move it from models/ to controlnets/.")
     kind = _config(name, folder / "model_index.json").get("_class_name")
-    if kind != "StableDiffusionPipeline":
-        raise BrokenModel(f"{name} is a {shown(str(kind))[:60]} folder; this studio runs StableDiffusionPipeline folders.")
+    if kind not in PIPELINES:
+        raise BrokenModel(f"{name} is a {shown(str(kind))[:60]} folder; this studio runs {' and '.join(PIPELINES)} folders.")
     unet = _config(name, folder / "unet" / "config.json")
     vae = _config(name, folder / "vae" / "config.json")
     sampling = _config(name, folder / "scheduler" / "scheduler_config.json")
@@ -183,7 +184,9 @@ def _modules(folder: Path) -> Modules | None:
     """Look at what LoRAs can change; weights that are missing or damaged are told of when the model is loaded."""
     try:
         return Modules(unet_shapes(_weights(folder / "unet")), text_shapes(_weights(folder / "text_encoder")))
-    except BadLora:
+    except BadLora as error:
+        if isinstance(error.__cause__, OSError):
+            raise error.__cause__ from error
         return None
 
 

@@ -17,6 +17,7 @@ log = logging.getLogger("studio")
 MAX_FILES = 20_000
 PICTURES = (".preview.png", ".png", ".jpg", ".jpeg", ".webp", ".preview.jpg", ".preview.jpeg", ".preview.webp")
 Stamp = tuple[int, int, int]
+UNREAD: Stamp = (-1, -1, -1)
 """(time of the last change in nanoseconds, size in bytes, time of the last change of peft's settings beside it)"""
 
 
@@ -70,12 +71,14 @@ class LoraFolders:
         try:
             header = read_header(path)
         except BadLora as error:
-            return stamp, BrokenCard(name, path, str(error))
+            # What could not be read is tried again: who lets the studio read it changes neither time nor size.
+            return UNREAD if isinstance(error.__cause__, OSError) else stamp, BrokenCard(name, path, str(error))
         except Exception:
             # Strangers make these files: whatever one of them still thinks of must not keep all the others from being offered.
             log.exception("the LoRA %s cannot be read", path)
             return stamp, BrokenCard(name, path, f"{path.name} cannot be read: it holds what nobody expects; fetch the file again.")
-        card = LoraCard(name=name, path=path, bytes=stat.st_size, changed=stat.st_mtime_ns, header=header, picture=picture)
+        changed, size, settings = stamp
+        card = LoraCard(name=name, path=path, bytes=size, changed=changed, settings=settings, header=header, picture=picture)
         return stamp, self._hashed(card)
 
     def _hashed(self, card: LoraCard | BrokenCard) -> LoraCard | BrokenCard:

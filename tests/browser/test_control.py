@@ -110,7 +110,7 @@ def test_generate_fetches_no_weights_that_nobody_agreed_to(tmp_path: Path, visit
         expect(page.locator("[data-part=map-text]")).to_have_text("Needs weights first: downloads 99 MB, MIT.")
         page.click("#tab-depth")
         page.click("#generate")
-        expect(page.locator("#stage [data-part=error]")).to_contain_text("Canny needs weights first: press “Fetch and make the map”")
+        expect(page.locator("#stage [data-part=error]")).to_contain_text("Canny edges needs weights first: press “Fetch and make the map”")
         expect(page.get_by_role("button", name="Fetch and make the map")).to_be_visible()
         page.select_option("#control-preprocessor", "none")
         page.click("#generate")

@@ -264,6 +264,18 @@ def test_an_adapter_that_the_model_has_no_place_for_says_so(fresh: DiffusersEngi
         start(fresh, tiny_card, (card,), use(card))
 
 
+def test_an_adapter_that_is_here_is_looked_at_again_for_another_model(settings: Settings, tiny_card: ModelCard, tmp_path: Path) -> None:
+    both = make_tiny_model(tmp_path / "both", down_block_types=("CrossAttnDownBlock2D",) * 2, up_block_types=("CrossAttnUpBlock2D",) * 2)
+    card = describe_controlnet("depth", make_tiny_adapter(tmp_path / "depth"))
+    engine = DiffusersEngine(settings)
+    engine.load(wide := describe("Both", both), nothing)
+    latents_of(start(engine, wide, (card,), use(card)))
+    engine.load(tiny_card, nothing)
+    with pytest.raises(BrokenModel, match="depth cannot be used: a T2I-Adapter needs text attention on all levels but the last"):
+        start(engine, tiny_card, (card,), use(card))
+    engine.close()
+
+
 def test_half_precision_follows_the_model(settings: Settings, tiny_card: ModelCard, nets: tuple[ControlNetCard, ...]) -> None:
     half, full = DiffusersEngine(replace(settings, precision="bfloat16")), DiffusersEngine(settings)
     half.load(tiny_card, nothing)

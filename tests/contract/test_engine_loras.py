@@ -100,6 +100,18 @@ def test_latents_equal_the_stock_pipeline(engine: DiffusersEngine, tiny_card: Mo
     assert not same(ours, latents_of(run_of(engine, tiny_card, scheduler="PLMS")), relative=0.05)
 
 
+def test_settings_that_come_later_count_at_once(engine: DiffusersEngine, tiny_card: ModelCard, tmp_path: Path) -> None:
+    """Who is told that a file does not say how strong it was meant puts peft's settings beside it."""
+    extra = {}
+    for name, (wide, deep) in modules(tiny_card, "unet", "attn2.to_").items():
+        extra[f"base_model.model.{name}.lora_A.weight"] = np.random.default_rng(1).normal(0, 0.3, (4, deep)).astype("float32")
+        extra[f"base_model.model.{name}.lora_B.weight"] = np.random.default_rng(2).normal(0, 0.3, (wide, 4)).astype("float32")
+    write_lora(tmp_path / "late.safetensors", {}, extra=extra)
+    weak = latents_of(run_with(engine, plan_of(tiny_card, tmp_path, ("late", 1.0))))
+    (tmp_path / "adapter_config.json").write_text('{"r": 4, "lora_alpha": 8}')
+    assert same(latents_of(run_with(engine, plan_of(tiny_card, tmp_path, ("late", 0.5)))), weak)
+
+
 def test_kohyas_text_attention_counts_too(engine: DiffusersEngine, tiny_card: ModelCard, tmp_path: Path) -> None:
     # diffusers 0.42 over transformers 5 loses just these keys without a word, so the same numbers in peft's keys are the measure.
     text = modules(tiny_card, "text_encoder", "_proj")

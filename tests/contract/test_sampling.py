@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -41,6 +42,25 @@ def test_every_row_takes_the_noise_levels_of_a_checkpoint_that_ends_in_pure_nois
     assert torch.allclose(changed.alphas_cumprod[:999], wanted[:999], rtol=1e-4, atol=1e-7)
     assert changed.alphas_cumprod[999] < 1e-6
     assert plain.alphas_cumprod[999] > 1e-3
+
+
+@pytest.mark.parametrize("name", ["DPM2 Karras", "DPM2 a Karras", "Heun"])
+def test_apples_gpus_which_have_no_float64_are_given_none(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Moves to such a device are watched and stay on the CPU."""
+    moved = torch.Tensor.to
+
+    def to(values: torch.Tensor, *given: Any, **named: Any) -> torch.Tensor:
+        place = [one for one in (*given, *named.values()) if isinstance(one, torch.device) and one.type == "mps"]
+        others = [one for one in given if one not in place]
+        kinds = {key: one for key, one in named.items() if one not in place}
+        values = moved(values, *others, **kinds) if others or kinds else values
+        assert not place or values.dtype != torch.float64
+        return values
+
+    row, wanted = TABLE[name], timesteps_of(TABLE[name], 9)
+    scheduler = make_scheduler({}, row, seeds=[5])
+    monkeypatch.setattr(torch.Tensor, "to", to)
+    assert [int(timestep) for timestep in set_steps(scheduler, row, steps=9, device=torch.device("mps"))] == wanted
 
 
 def timesteps_of(row: Row, steps: int, **config: object) -> list[int]:

@@ -442,10 +442,41 @@ def test_a_schedule_that_is_said_twice_is_one() -> None:
     assert from_a1111("heunpp2", "normal")[0] == "Heun"
 
 
+@pytest.mark.parametrize(
+    ("sampler", "schedule", "row"),
+    [
+        ("dpmpp_2m_karras", None, "DPM++ 2M Karras"),
+        ("dpmpp_3m_sde_gpu", "exponential", "DPM++ 3M SDE Exponential"),
+        ("dpmpp_2m_sde_gpu_exponential", None, "DPM++ 2M SDE Exponential"),
+        ("euler_normal", None, "Euler"),
+    ],
+)
+def test_k_diffusions_names_are_known_in_an_a1111_line(sampler: str, schedule: str | None, row: str) -> None:
+    assert from_a1111(sampler, schedule)[0] == row
+
+
+def test_what_savers_of_comfyui_write_is_read() -> None:
+    hashed = json.dumps({"model": "0123456789", "LORA:clay": "c" * 10})
+    saved = f"a cat <lora:unknown:0.6>\nSteps: 20, Sampler: dpmpp_2m_karras, CFG Scale: 5.5, Seed: 1, Hashes: {hashed}"
+    found = told(png(parameters=saved))
+    assert (found.request.guidance_scale, found.request.scheduler) == (5.5, "DPM++ 2M Karras")
+    assert ("missing", "clay [cccccccccc]") in [each[:2] for each in verdicts(found, "LoRA")]
+    assert [each for each in found.lines if each.subject == "CFG Scale"] == []
+
+
+def test_a_sampler_that_a_picture_does_not_name_is_told() -> None:
+    found = told(png(parameters=json.dumps({"sui_image_params": {"prompt": "a cat", "steps": 20, "cfgscale": 7, "seed": 1}})))
+    assert found.request.scheduler == "Euler"
+    assert line(found, "Scheduler")[0] == "approximated"
+    plain = told(png(parameters="a cat\nSteps: 20, Seed: 1, CFG scale: 7, App: SD.Next"))
+    assert line(plain, "Scheduler") == ("missing", "the picture does not say it")
+    assert "scheduler" not in plain.said
+
+
 def test_everything_that_is_not_taken_over_is_told() -> None:
     pairs = ", ".join(f"Setting {i}: {i}" for i in range(300))
     found = told(png(parameters=f"x\n{PAIRS}, {pairs}"))
-    assert len(found.lines) == 200 and (found.lines[-1].verdict, found.lines[-1].value) == ("missing", "106 more")
+    assert len(found.lines) == 200 and (found.lines[-1].verdict, found.lines[-1].value) == ("missing", "107 more")
     one = told(png(parameters=f"x\n{PAIRS}, {', '.join(f'Setting {i}: {i}' for i in range(60))}"))
     assert line(one, "Setting 59")[0] == "approximated"
     fooocus = told(png(parameters=FOOOCUS | {"clip_skip": 2, "vae": "x", "prompt_expansion": "more"}))

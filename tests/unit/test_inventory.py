@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from studio.settings import Settings
 from studio.storage import inventory as disk
 from studio.storage.hashes import HashCache
 from studio.storage.inventory import DiskInventory
+from tests.lora_files import attention_of_sd, write_lora
 
 
 def make_folder(folder: Path, *, width: int = 768, kind: str = "StableDiffusionPipeline") -> Path:
@@ -70,7 +72,8 @@ def test_broken_folders_name_the_file(tmp_path: Path) -> None:
         "cut": "cut cannot be used: unet/config.json is damaged; copy the model folder again.",
         "empty": "empty cannot be used: model_index.json is missing; copy the model folder again.",
         "list": "list cannot be used: vae/config.json is damaged; copy the model folder again.",
-        "xl": "xl is a StableDiffusionXLPipeline folder; this studio runs StableDiffusionPipeline folders.",
+        "xl": "xl is a StableDiffusionXLPipeline folder; this studio runs StableDiffusionPipeline and "
+        "LatentConsistencyModelPipeline folders.",
     }
 
 
@@ -81,6 +84,32 @@ def test_a_folder_that_appears_or_is_mended_is_seen(tmp_path: Path) -> None:
     assert [card.name for card in inventory.read().models] == ["late"]
     (folder / "model_index.json").unlink()
     assert [card.name for card in inventory.read().broken] == ["late"]
+
+
+def test_what_could_not_be_read_once_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of a file changes when the studio may read it at last."""
+    make_folder(tmp_path / "models" / "good")
+    write_lora(tmp_path / "models" / "loras" / "ink.safetensors", attention_of_sd(768))
+    inventory = DiskInventory(Settings(data_dir=tmp_path, embedded_models=(), embedded_loras=()))
+    opened = Path.open
+
+    def closed(path: Path, *given: Any, **named: Any) -> Any:
+        if path.suffix == ".safetensors":
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *given, **named)
+
+    monkeypatch.setattr(Path, "open", closed)
+    found = inventory.read()
+    assert [card.problem for card in found.broken] == ["good cannot be read: Permission denied."]
+    assert [card.problem for card in found.broken_loras] == ["ink.safetensors cannot be read: Permission denied; check the file."]
+    monkeypatch.setattr(Path, "open", opened)
+    found = inventory.read()
+    assert ([card.name for card in found.models], [card.name for card in found.loras]) == (["good"], ["ink"])
+
+
+def test_a_model_saved_by_the_pipeline_of_lcm_is_offered(tmp_path: Path) -> None:
+    make_folder(tmp_path / "models" / "fast", kind="LatentConsistencyModelPipeline")
+    assert [card.name for card in read(tmp_path).read().models] == ["fast"]
 
 
 STRANGE = os.fsdecode(b"caf\xe9")

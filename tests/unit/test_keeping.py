@@ -70,6 +70,17 @@ def test_what_was_running_comes_first_after_a_restart(tmp_path: Path, killed: bo
     assert [asked.id for asked in DiskBacklog(tmp_path).take_over()] == ["running", "older", "newer"]
 
 
+def test_what_was_running_and_cannot_be_taken_up_waits_as_long_as_the_others(tmp_path: Path) -> None:
+    first = DiskBacklog(tmp_path)
+    first.take_over()
+    first.note(Asked(id="running", made=time.time_ns(), visitor="v", person=OWNER, request=GenerationRequest()))
+    first.count("running", 1)
+    first.count("running", -1)
+    first.close()
+    (left,) = DiskBacklog(tmp_path).take_over()
+    assert 0 <= time.time_ns() - left.made < 3600 * 10**9
+
+
 def test_a_restart_finds_queue_and_running_job_again(open_studio: Open) -> None:
     first = open_studio(step_seconds=0.05, access=None)
     use = ControlUse(kind="sketch", image="mine")

@@ -16,7 +16,7 @@ from studio.loras.header import Header, read_header, trigger_words
 from studio.loras.safetensors_header import MAX_HEADER_BYTES
 from studio.storage.loras import LoraFolders
 from tests.flat import flat
-from tests.lora_files import attention_of_sd, write_lora, write_raw
+from tests.lora_files import attention_of_sd, keys, write_lora, write_raw
 
 TEXT = {f"encoder.layers.{i}.self_attn.{part}_proj": (768, 768) for i in range(2) for part in "qkv"}
 
@@ -107,6 +107,15 @@ def test_alpha_settings_of_peft_are_read(tmp_path: Path) -> None:
     header = read_header(write_lora(tmp_path / "a.safetensors", attention_of_sd(768) | TEXT, dialect="peft", metadata=metadata))
     found = {(layer.component, layer.usual, layer.rooted) for layer in header.layers}
     assert found == {("unet", 16.0, False), ("unet", 2.0, False), ("text", 6.0, True)}
+
+
+@pytest.mark.parametrize("kind", ["int64", "int32", "uint8"])
+def test_alpha_may_be_a_whole_number(tmp_path: Path, kind: str) -> None:
+    """diffusers' `convert_state_dict_to_kohya` writes it so."""
+    modules = attention_of_sd(768)
+    extra = {keys(name, "kohya")[2]: np.array(4, kind) for name in modules}
+    header = read_header(write_lora(tmp_path / "a.safetensors", modules, extra=extra))
+    assert header.alpha == 4.0 and all(layer.alpha for layer in header.layers)
 
 
 def bare(tmp_path: Path, *, prefix: str = "", metadata: dict[str, str] | None = None, stem: str = "one") -> Path:

@@ -18,9 +18,10 @@ from studio.collection import Presets
 from studio.engine.fake import FakeInventory, MemoryPictures
 from studio.engine.fake_presets import MemoryPresets
 from studio.errors import BadPreset, StudioError
+from studio.loras.tags import find_tags
 from studio.presets import encode, snapshot
 from studio.presets.parts import ALL
-from studio.request import GenerationRequest
+from studio.request import GenerationRequest, limits
 from tests.preset_rooms import room
 
 REQUEST = GenerationRequest(prompt="a cube", steps=9)
@@ -101,6 +102,21 @@ def test_styles_of_a1111(tmp_path: Path) -> None:
     assert presets.load("Film").values == {"prompt": "{prompt}, film grain"}
     assert presets.apply("Film", REQUEST).prompt == "a cube, film grain"
     assert notes == "'--- mine ---' holds nothing that could be taken."
+
+
+def test_lora_tags_of_a1111_mean_the_same_here(tmp_path: Path) -> None:
+    rows = 'Glow,"{prompt}, <lora:glow:0.2:0.9> <lyco:film:0.7> <lora:ink:0.5>",<lora:much:99>\nHyper,"<hypernet:anime:1>, (cat:1.3)",\n'
+    presets, names, notes = taken(tmp_path, f"name,prompt,negative_prompt\n{rows}", "styles.csv")
+    assert names == ("Glow", "Hyper")
+    most = limits("loras.weight")[1]
+    assert presets.load("Glow").values == {
+        "prompt": "{prompt}, <lora:glow:te=0.2:unet=0.9> <lora:film:0.7> <lora:ink:0.5>",
+        "negative_prompt": f"{{prompt}}, <lora:much:{most:g}>",
+    }
+    (tag, *_) = find_tags(presets.load("Glow").values["prompt"])
+    assert (tag.weight, tag.text_weight) == (0.9, 0.2)
+    for said in ("the weight of LoRA much was brought into", "so anime is left out", "weights in brackets"):
+        assert said in notes
 
 
 def test_comments_are_rows_that_begin_with_a_hash_and_not_lines(tmp_path: Path) -> None:
