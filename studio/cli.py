@@ -20,15 +20,16 @@ from PIL import Image
 
 from studio import intake, metadata
 from studio.app import build
+from studio.arguments import gigabytes, host, place, web_address, whole
 from studio.errors import BadPicture, BadPose, InvalidRequest, StudioError, UnknownModel
 from studio.jobs import Job
 from studio.request import GenerationRequest, bounds, control, shorten
 from studio.service import Studio
 from studio.settings import CHOICES, Settings, default_data_dir
 from studio.terminal import Progress, ended_as_by_ctrl_c
-from studio.token_command import place, tokens, whole
-from studio.ui.hosts import LOOPBACK, in_digits, is_loopback
-from studio.ui.serve import Server, serve
+from studio.token_command import tokens
+from studio.ui.hosts import LOOPBACK, is_loopback
+from studio.ui.serve import Server, Tunnel, serve
 
 # Where the options are called otherwise than the fields: the prompt has no dashes, the model is one of the settings.
 NOT_DERIVED = ("prompt", "model")
@@ -78,8 +79,11 @@ def page_parser() -> argparse.ArgumentParser:
     """Return the parser of the command that shows the page."""
     parser = _Parser(prog="launch.py", description="Show the studio's page.", epilog=EPILOG, allow_abbrev=False)
     others = "with any other, such as 0.0.0.0, everybody has to sign in"
-    parser.add_argument("--host", default=LOOPBACK[0], type=_host, help=f"address of this machine, {', '.join(LOOPBACK)}; {others}")
-    parser.add_argument("--share", action="store_true", help="also give the page a public address, which takes invitations to enter")
+    parser.add_argument("--host", default=LOOPBACK[0], type=host, help=f"address of this machine, {', '.join(LOOPBACK)}; {others}")
+    ways = parser.add_mutually_exclusive_group()
+    ways.add_argument("--share", action="store_true", help="also give the page a public address, which takes invitations to enter")
+    behind = "address of your own proxy or name for this machine, such as https://studio.example.org; everybody has to sign in"
+    ways.add_argument("--address", type=web_address, metavar="URL", help=behind)
     parser.add_argument("--mcp", action="store_true", help="let programs ask by the Model Context Protocol, at /mcp")
     parser.add_argument(
         "--port", default=7860, type=whole(65535), help="port of the page; the next free one is used when it is taken (7860)"
@@ -112,7 +116,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default=usual.model, help="name of a model here, its folder, or a hub id such as owner/name (Mini)")
     parser.add_argument("--lora-dir", action="append", default=[], type=place, help="another folder with LoRAs; may be given several times")
     limit = "gigabytes that the history may take, above which the oldest pictures without a star are removed (all are kept)"
-    parser.add_argument("--history-limit", type=_gigabytes, help=limit)
+    parser.add_argument("--history-limit", type=gigabytes, help=limit)
     parser.add_argument(
         "--threads", type=whole(1024), help="CPU threads of the model; fewer than cores is faster on a busy machine (every core)"
     )
@@ -148,15 +152,21 @@ def _show_page(options: argparse.Namespace) -> None:
     # A studio that is not closed leaves its running job as one that killed it.
     with ended_as_by_ctrl_c(), _built(settings, Progress()) as studio:
         studio.resume()
-        with closing(serve(studio, settings, host=options.host, port=options.port, closed=options.share)) as server:
+        with closing(serve(studio, settings, host=options.host, port=options.port, closed=_is_closed(options))) as server:
             # Only now, because loading a model would slow the page's start.
             studio.open()
             if not server.address.endswith(f":{options.port}"):
                 print(f"Port {options.port} is taken, so another one is used.")
+            if options.address:
+                server.publish(lambda host, port: Tunnel(options.address, close=lambda: None))
             _tell_links(server)
             if options.share:
                 _publish(server)
             server.wait()
+
+
+def _is_closed(options: argparse.Namespace) -> bool:
+    return bool(options.share or options.address)
 
 
 def _tell_links(server: Server) -> None:
@@ -270,20 +280,6 @@ def _check_writable(out: Path, request: GenerationRequest) -> None:
             metadata.save(Image.new("RGB", (1, 1)), request, Path(folder) / out.name)
         except StudioError as error:
             raise WrongUsage(f"--out: {error}") from error
-
-
-def _host(text: str) -> str:
-    if text not in LOOPBACK and not in_digits(text):
-        raise argparse.ArgumentTypeError(
-            f"must be {', '.join(LOOPBACK)} or another address in digits, such as 0.0.0.0, not {shorten(text)}"
-        )
-    return text
-
-
-def _gigabytes(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", text) or not float(text):
-        raise argparse.ArgumentTypeError(f"must be a number of gigabytes above 0 such as 20 or 0.5, not {shorten(text)}")
-    return round(float(text) * 1e9)
 
 
 def _option(field: str) -> str:

@@ -183,8 +183,10 @@ class JobQueue:
     were served put first, programs that go by a new name at each call would let nobody else come to their turn.
     """
 
-    def __init__(self, *, limit: int = 64, per_visitor: int = 8) -> None:
+    def __init__(self, *, limit: int = 64, per_visitor: int = 8, stays: Callable[[Person], bool] = lambda _: True) -> None:
         self._limit, self._per_visitor = limit, per_visitor
+        # Whether somebody who asked may still be here.
+        self.stays = stays
         # In the order of their turns; none is empty.
         self._lanes: OrderedDict[str, deque[Job]] = OrderedDict()
         self._served_last = ""

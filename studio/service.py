@@ -43,7 +43,7 @@ class Studio:
         self.presets = Presets(parts.presets, parts.pictures, parts.inventory)
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._lock = threading.Lock()
-        self._queue = JobQueue()
+        self._queue = JobQueue(stays=self._stays)
         self._loading: Loading | Failed | None = None
         if self._access:
             self._access.listen(self._show_out)
@@ -69,7 +69,7 @@ class Studio:
         """
         for left in self._keeping.left():
             try:
-                if self._access and not self._access.is_in(left.person.id):
+                if not self._stays(left.person):
                     self._keeping.over(left.id)  # a guest whose invitation ended meanwhile
                     continue
                 job = self._planned(left.request, {}, visitor=left.visitor, person=left.person, key=left.id)
@@ -133,7 +133,7 @@ class Studio:
             self._keeping.over(job.id)
             raise
         self._remember(job)
-        if self._access and not self._access.is_in(person.id):
+        if not self._stays(person):
             self.stop(job)  # shown out while this was asked
         return job
 
@@ -272,10 +272,13 @@ class Studio:
                 f"preprocessor: {offer.row.label} is not on this machine yet; choose another one, or ask the owner to use it once."
             )
 
+    def _stays(self, person: Person) -> bool:
+        return self._access is None or self._access.is_in(person.pass_id)
+
     def _show_out(self, identity: str | None) -> None:
-        """End what a person runs or waits for; None: all who are not the owner."""
+        """End what a person runs or waits for; None: all who are not the owner at the page."""
         with self._lock:
-            theirs = [job for job in self._jobs.values() if job.person.role != "owner" and identity in (None, job.person.id)]
+            theirs = [job for job in self._jobs.values() if job.person.pass_id != OWNER.id and identity in (None, job.person.pass_id)]
         for job in theirs:
             if job.state().terminal is None:
                 self.stop(job)

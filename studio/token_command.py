@@ -1,19 +1,15 @@
-"""`launch.py token`: makes, lists and revokes tokens for programs; a running studio knows of it at once.
-
-Also the kinds of arguments that it shares with the other commands.
-"""
+"""`launch.py token`: makes, lists and revokes tokens for programs; a running studio knows of it within a second."""
 
 import argparse
 import math
-import re
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import get_args
 
 from studio.access import Quota
 from studio.access.rules import MOST_HOURS, MOST_PER_HOUR, MOST_WAITING
 from studio.app import access
+from studio.arguments import place, whole
 from studio.errors import StudioError
 from studio.people import Role
 from studio.request import shorten
@@ -57,26 +53,6 @@ def _do(options: argparse.Namespace) -> None:
         raise StudioError(f"There is no token {options.id[:60]}; launch.py token list shows all.")
     else:
         print(f"{options.id} is revoked.")
-
-
-def place(text: str) -> Path:
-    """Read an argument that names a file or a folder, which may be below somebody's home."""
-    try:
-        return Path(text).expanduser()
-    except RuntimeError as error:
-        home = shorten(Path(text).parts[0])
-        raise argparse.ArgumentTypeError(f"must not start with {home}, for which no home folder is known") from error
-
-
-def whole(most: int) -> Callable[[str], int]:
-    """Return what reads an argument that is a whole number from 1 to `most`."""
-
-    def read(text: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,6}", text) or not 1 <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {most}, not {shorten(text)}")
-        return int(text)
-
-    return read
 
 
 def _days(text: str) -> float:

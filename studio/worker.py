@@ -14,6 +14,7 @@ from studio.inventory import ModelCard
 from studio.jobs import Job, JobQueue, failure
 from studio.keeping import Keeping
 from studio.map_maker import MapMaker
+from studio.people import Person
 from studio.plan import PlannedControl
 from studio.ports import MEASURES, Engine, Run
 from studio.pump import PreviewPump
@@ -21,6 +22,7 @@ from studio.pump import PreviewPump
 log = logging.getLogger("studio")
 # Seconds. Longer than a person looks at one picture before the next click, as a picture after a rest takes all its memory anew.
 REST_AFTER = 60.0
+KNOWN_FOR = 1.0
 
 
 class Worker:
@@ -46,6 +48,7 @@ class Worker:
         self._pump = PreviewPump()
         self._first: ModelCard | None = None
         self._closing = threading.Event()
+        self._looked = ("", 0.0, True)  # whose stay was looked up last, when, and whether they may stay
         self._thread = threading.Thread(target=self._work, name="studio-engine", daemon=True)
 
     def start(self, first: ModelCard | None) -> None:
@@ -179,7 +182,15 @@ class Worker:
             return Agreement(MEASURES[planned.use.kind], None, "", failure("", error).message)
 
     def _must_end(self, job: Job) -> bool:
-        return job.stopping or self._closing.is_set()
+        return job.stopping or self._closing.is_set() or not self._stays(job.person)
+
+    def _stays(self, person: Person) -> bool:
+        """Whether who asked is still let in: another process may have revoked their token, or their time be over."""
+        who, at, stays = self._looked
+        if who != person.pass_id or time.monotonic() - at > KNOWN_FOR:
+            stays = self._queue.stays(person)
+            self._looked = person.pass_id, time.monotonic(), stays
+        return stays
 
     def _report(self, job: Job, run: Run, *, seconds: float) -> None:
         # The finished picture follows the last step at once, so a preview of it would only cost time.

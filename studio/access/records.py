@@ -1,9 +1,9 @@
 """What the access layer remembers, as immutable values. Secrets are never among it, only their digests."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from studio.access.rules import Quota
-from studio.people import Role
+from studio.people import Person, Role
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +41,11 @@ class Guest(Record):
     cut: bool = False
     quota: Quota = field(default_factory=Quota)
 
+    def renewed(self, by: Invitation) -> "Guest":
+        """Return the guest with what another invitation for the same role gives beyond their own: more time, a larger quota."""
+        quota = Quota(per_hour=max(self.quota.per_hour, by.quota.per_hour), waiting=max(self.quota.waiting, by.quota.waiting))
+        return replace(self, until=max(self.until, by.until), quota=quota)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Token(Record):
@@ -64,3 +69,12 @@ class Session(Record):
 
     person: str
     until: float
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What signing in gives: the cookie's value, when it ends (seconds since 1970), and who came in."""
+
+    cookie: str
+    until: float
+    person: Person

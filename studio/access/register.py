@@ -3,12 +3,12 @@
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, get_args
 
 from studio.access import keys
 from studio.access.book import Book
-from studio.access.records import Guest, Invitation, Session, Token
+from studio.access.records import Entry, Guest, Invitation, Session, Token
 from studio.access.rules import HOUR, MOST_USES, OWNER_STAYS, Quota, check_quota, clean_name, cost, good_hours
 from studio.errors import NotAllowed, NotSignedIn, QueueFull, StudioError
 from studio.people import OWNER, Person, Role
@@ -18,15 +18,6 @@ from studio.plan import Plan
 NOTICE_AFTER = 60.0
 Left = Callable[[str | None], None]
 """Hears who was shown out, by id; None means every guest and token."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What signing in gives: the cookie's value, when it ends (seconds since 1970), and who came in."""
-
-    cookie: str
-    until: float
-    person: Person
 
 
 class Access:
@@ -43,13 +34,14 @@ class Access:
         self.sharing = False
         self.address = ""
 
-    def enter(self, secret: str, *, name: str = "", address: str = "") -> Entry:
+    def enter(self, secret: str, *, name: str = "", address: str = "", present: Person | None = None) -> Entry:
         """Exchange an owner's or an invitation's secret for a session.
 
         Args:
             secret: as it stood in the link.
             name: what a guest wants to be called.
             address: where they come from, for the log.
+            present: who is in already; an invitation for the same role adds to their stay, and what is theirs stays theirs.
 
         Raises:
             NotSignedIn: it opens nothing (any more).
@@ -60,25 +52,32 @@ class Access:
             invitation = self._book.find(Invitation, keys.digest(secret))
             if invitation is None or not invitation.is_good(self._now()):
                 raise NotSignedIn("This link is not, or no longer, an invitation; ask for a new one.")
-            guest = Guest(
-                id=keys.new_id("guest"),
-                role=invitation.role,
-                name=clean_name(name) or invitation.name or "Guest",
-                until=invitation.until,
-                joined=self._now(),
-                seen=self._now(),
-                quota=invitation.quota,
+            before = self._book.get(Guest, present.id) if present and present.role == invitation.role else None
+            guest = (
+                before.renewed(invitation)
+                if before
+                else Guest(
+                    id=keys.new_id("guest"),
+                    role=invitation.role,
+                    name=clean_name(name) or invitation.name or "Guest",
+                    until=invitation.until,
+                    joined=self._now(),
+                    seen=self._now(),
+                    quota=invitation.quota,
+                )
             )
             self._book.put(replace(invitation, uses=invitation.uses - 1))
             self._book.put(guest)
         return self._sign_in(Person(guest.id, guest.role, guest.name), guest.until, address=address)
 
     def gives_more(self, secret: str, person: Person) -> bool:
-        """Whether somebody who is in already should `enter` by this secret: it may do more, or is unknown and to be refused."""
+        """Whether somebody who is in already should `enter` by this secret: it gives more, or is unknown and to be refused."""
         if keys.same(secret, self.owner_secret):
             return person.role != "owner"
-        invitation = self._book.find(Invitation, keys.digest(secret))
-        return invitation is None or (invitation.is_good(self._now()) and (invitation.role, person.role) == ("maker", "viewer"))
+        invitation, guest = self._book.find(Invitation, keys.digest(secret)), self._book.get(Guest, person.id)
+        if invitation is None or guest is None or invitation.role != person.role:
+            return invitation is None or (invitation.is_good(self._now()) and (invitation.role, person.role) == ("maker", "viewer"))
+        return invitation.is_good(self._now()) and guest.renewed(invitation) != guest
 
     def now(self) -> float:
         """Return the time by which stays are measured, in seconds since 1970."""
@@ -102,7 +101,7 @@ class Access:
         if found is None or not found.is_good(self._now()):
             return None
         self._notice(found)
-        return OWNER if found.role == "owner" else Person(found.id, found.role, found.name)
+        return replace(OWNER, via=found.id) if found.role == "owner" else Person(found.id, found.role, found.name)
 
     def leave(self, cookie: str) -> None:
         """Sign a browser out."""

@@ -156,9 +156,9 @@ class DiskBook:
                 try:
                     # Of two studios that start at once the first one's key holds, and both read it below.
                     with suppress(FileExistsError):
-                        os.link(draft, path)
+                        _place_once(draft, path)
                 finally:
-                    draft.unlink()
+                    draft.unlink(missing_ok=True)
             return path.read_bytes()
 
     @contextmanager
@@ -229,6 +229,24 @@ def _is_damage(error: Exception, path: Path) -> bool:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
     passes = code == sqlite3.SQLITE_CANTOPEN and path.is_file() and os.access(path, os.R_OK | os.W_OK)
     return code in _DAMAGES and not passes
+
+
+def _place_once(draft: Path, path: Path) -> None:
+    """Give a written file its name.
+
+    Raises:
+        FileExistsError: another file has it.
+        OSError: it cannot be had.
+    """
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        # FAT, exFAT and some network drives know no links. There two studios would have to start within the same instant.
+        if path.exists():
+            raise FileExistsError(path) from None
+        draft.replace(path)
 
 
 def _is_key(path: Path) -> bool:

@@ -2,7 +2,10 @@
 
 import io
 import logging
+import os
 import re
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from PIL import Image
@@ -16,6 +19,8 @@ from studio.stamps import stamp
 log = logging.getLogger("studio")
 GUESTS = "guests"
 GUEST_BYTES = 200_000_000
+# Seconds for which a guest's picture is sure to stay after it was given or used.
+HELD_FOR = 900.0
 
 
 class DiskPictures:
@@ -27,7 +32,7 @@ class DiskPictures:
             atomic.sweep(folder)
 
     def of(self, person: Person) -> "DiskPictures":
-        """Return the pictures of one person; a guest's are a folder of their own, which holds at most 200 MB."""
+        """Return the pictures of one person; a guest's are a folder of their own of at most 200 MB, from which the longest unused go."""
         return self if person.role == "owner" else DiskPictures(self._folder / GUESTS / person.id, most_bytes=GUEST_BYTES)
 
     def keep(self, picture: Image.Image) -> str:
@@ -38,10 +43,12 @@ class DiskPictures:
         """
         key = content_key(picture)
         path = self._place(key)
-        if not path.exists():
+        if path.exists():
+            self._use(path)
+        else:
             buffer = io.BytesIO()
             picture.save(buffer, "PNG")
-            self._check_room(len(buffer.getvalue()))
+            self._make_room(len(buffer.getvalue()))
             atomic.make_folder(path.parent, called="The data folder")
             atomic.write(path, buffer.getvalue(), called="The data folder")
         return key
@@ -57,6 +64,7 @@ class DiskPictures:
         try:
             with Image.open(path) as picture:
                 picture.load()
+                self._use(path)
                 return picture.copy()
         except (OSError, SyntaxError, ValueError) as error:
             # Pillow's own complaints carry no number; those of the system, such as too many open files, say nothing of the picture.
@@ -71,12 +79,27 @@ class DiskPictures:
         except StudioError:
             log.warning("%s is damaged and stays where it is", path.name, exc_info=True)
 
-    def _check_room(self, more: int) -> None:
+    def _use(self, path: Path) -> None:
+        if self._most_bytes is not None:
+            with suppress(OSError):  # at worst it goes before others
+                os.utime(path)
+
+    def _make_room(self, more: int) -> None:
+        """Remove what was not used for longest where a guest's pictures and `more` bytes are more than they may have."""
         if self._most_bytes is None:
             return
-        taken = sum(size for _, _, size in stamp(self._folder.glob("*/*.png")))
-        if taken + more > self._most_bytes:
-            raise StudioError(f"Your pictures for control fill {self._most_bytes / 1e6:.0f} MB, which is all you may; use one again.")
+        held = sorted((changed, size, path) for path, changed, size in stamp(self._folder.glob("*/*.png")))
+        over, now = sum(size for _, size, _ in held) + more - self._most_bytes, time.time()
+        for changed, size, path in held:
+            if over <= 0 or now - changed / 1e9 < HELD_FOR:
+                break
+            with suppress(OSError):
+                Path(path).unlink()
+                over -= size
+        if over > 0:
+            raise StudioError(
+                f"Your pictures for control fill {self._most_bytes / 1e6:.0f} MB, which is all you may; use one again, or wait a little."
+            )
 
     def _place(self, key: str) -> Path:
         return self._folder / key[:2] / f"{key}.png"

@@ -157,5 +157,5 @@ class Door:
     def _end(self, identity: str | None) -> None:
         self._known.clear()
         for ended, (person, _) in self._running.items():
-            if person.id == identity or (identity is None and person != OWNER):
+            if identity == person.pass_id or (identity is None and person.pass_id != OWNER.id):
                 ended.set()

@@ -72,7 +72,7 @@ class Entrance:
         else:
             self._throttle.passed(_address(scope))
             person, cookie = (entry, {}) if isinstance(entry, Person) else (entry.person, {"set_cookie": self._of(entry, scope)})
-            await asgi.say(send, 200, {"name": person.name, "role": person.role}, **cookie)
+            await asgi.say(send, 200, {"name": person.name, "role": person.role, "came_in": entry is not person}, **cookie)
 
     def _entered(self, secret: str, name: str, scope: Scope) -> Entry | Person:
         """Let somebody in; who is in already, and would not gain by it, stays who they are."""
@@ -80,7 +80,7 @@ class Entrance:
         person = self._access.by_cookie(cookie) if cookie else None
         if person and not self._access.gives_more(secret, person):
             return person
-        entry = self._access.enter(secret, name=name or (person.name if person else ""), address=_address(scope))
+        entry = self._access.enter(secret, name=name or (person.name if person else ""), address=_address(scope), present=person)
         if person:
             self._access.leave(cookie)
         return entry

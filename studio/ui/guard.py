@@ -3,12 +3,12 @@
 Gradio answers any origin on some routes and has routes that this page does not use; see `docs/decisions`.
 """
 
-from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from studio.ui import asgi
+from studio.ui.hosts import Hosts
 from studio.ui.routes import route
 
 _POLICY = (
@@ -29,6 +29,7 @@ _SENTENCES = {
     411: "The body must come with its content-length.",
     413: "The body is larger than anything that is asked here; send smaller pictures.",
     415: "The body must be sent as application/json.",
+    421: "The studio does not know this name as its own; open it by its address in digits, or start it with --address and the one you use.",
 }
 # No file system knows longer names, and gradio fails on them.
 LONGEST_PART = 255
@@ -43,7 +44,7 @@ class Guard:
     that a tunnel gives this server: its pages may ask whatever the tunnel says in Host.
     """
 
-    def __init__(self, app: ASGIApp, known: Callable[[str], bool]) -> None:
+    def __init__(self, app: ASGIApp, known: Hosts) -> None:
         self._app, self._known = app, known
         self.origin = ""
 
@@ -59,8 +60,11 @@ class Guard:
     def _refusal(self, scope: Scope) -> int:
         headers = asgi.headers_of(scope)
         host, origin = headers.get("host", ""), headers.get("origin")
-        if scope["type"] == "websocket" or not self._known(_host_name(host)):
+        if scope["type"] == "websocket":
             return 403
+        if not self._known(_host_name(host)):
+            # Whoever closed the page meant to reach it from elsewhere, maybe by this name.
+            return 421 if self._known.closed else 403
         if origin is not None and _place(origin) != host and not (self.origin and origin == self.origin):
             return 403
         found = route(scope["method"], scope["path"])

@@ -6,7 +6,6 @@ The protocol's library serves it; gradio's own MCP server would call this server
 import asyncio
 import base64
 import json
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -58,7 +57,7 @@ class McpServer:
         if name != "generate":
             return _failed("The only tool here is generate.")
         person = person_of(self._server.request_context.request)
-        visitor = f"mcp {secrets.token_urlsafe(8)}"
+        visitor = f"mcp {person.pass_id}"
         try:
             job, notes = await self._submitted(arguments, visitor, person)
             told = -1

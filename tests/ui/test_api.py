@@ -18,6 +18,7 @@ from PIL import Image
 from studio import read_metadata
 from studio.errors import StudioError
 from studio.events import Cancelled
+from studio.people import OWNER
 from studio.request import GenerationRequest
 from studio.ui import api
 from studio.ui.api import name_of
@@ -129,7 +130,7 @@ def error_of(http: httpx.Client, body: str) -> str:
 
 def test_a_caller_that_gives_up_frees_the_engine(client: Client, page: Served) -> None:
     asked = client.submit({"steps": 150}, api_name="/generate")
-    while not (running := [job for job in page.studio.jobs_of(name_of(client.session_hash)) if job.plan.request.steps == 150]):
+    while not (running := [job for job in page.studio.jobs_of(name_of(client.session_hash, OWNER)) if job.plan.request.steps == 150]):
         time.sleep(0.01)
     asked.cancel()
     assert isinstance(running[0].wait(60), Cancelled)

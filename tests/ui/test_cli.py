@@ -147,7 +147,19 @@ def test_unusual_prompts_reach_the_picture(prompt: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", ["--host example.org", "--host 300.1.1.1", "--port 0", "--port 65536", "--port x", "--threads 0", "--threads two"]
+    "options",
+    [
+        "--host example.org",
+        "--address studio",
+        "--address https://a.example/x",
+        "--share --address https://a.example",
+        "--host 300.1.1.1",
+        "--port 0",
+        "--port 65536",
+        "--port x",
+        "--threads 0",
+        "--threads two",
+    ],
 )
 def test_the_page_is_for_this_machine_only(options: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--engine", "fake", *options.split()]) == 2
@@ -343,6 +355,27 @@ def test_an_error_about_no_file_names_none(tmp_path: Path) -> None:
     with Path("/dev/full").open("w") as full:
         ran = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (1, "No space left on device.\n")
+
+
+def test_behind_a_proxy_the_page_answers_to_its_address(tmp_path: Path) -> None:
+    address, port = "https://studio.example.org", str(free_port("127.0.0.1", first_port() + 520))
+    command = [sys.executable, "-m", "studio", "--engine", "fake", "--address", f"{address}/", "--data-dir", str(tmp_path), "--port", port]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as ran:
+        try:
+            assert ran.stdout
+            lines: list[str] = []
+            while not any("/#own_" in line for line in lines):
+                lines.append(ran.stdout.readline())
+                assert lines[-1], lines
+            assert lines[-1].strip().startswith(f"{address}/#own_")
+            secret = lines[-1].strip().partition("#")[2]
+            # As nginx passes it on by itself, and with the Host that the browser sent.
+            for host in (f"127.0.0.1:{port}", "studio.example.org"):
+                asked = {"host": host, "origin": address, "x-forwarded-proto": "https"}
+                answer = httpx.post(f"http://127.0.0.1:{port}/studio/enter", json={"secret": secret}, headers=asked, trust_env=False)
+                assert answer.status_code == 200 and "; Secure" in answer.headers["set-cookie"]
+        finally:
+            ran.kill()
 
 
 def test_share_without_a_tunnel_goes_on_closed(tmp_path: Path) -> None:

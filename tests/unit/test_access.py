@@ -8,12 +8,15 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from studio.access import Access, Quota
 from studio.access.keys import Seal, digest
@@ -22,13 +25,15 @@ from studio.access.throttle import ADDRESSES, BUSY, FREE, LONGEST, PAUSE, Thrott
 from studio.app import lasting
 from studio.engine.fake import FakeEngine, FakeInventory, FakeTokens
 from studio.errors import NotAllowed, NotSignedIn, QueueFull, QuotaSpent, StudioError
-from studio.people import OWNER, Person
+from studio.events import Cancelled, Finished
+from studio.people import OWNER, Person, Role
 from studio.plan import Plan, resolve
 from studio.request import GenerationRequest
 from studio.service import Studio
 from studio.settings import Settings
 from studio.storage import access as disk
 from studio.storage.access import DiskBook
+from studio.storage.pictures import DiskPictures
 
 
 @dataclass
@@ -310,6 +315,78 @@ def test_another_process_revokes_a_token(access: Access, tmp_path: Path) -> None
     )
     assert ran.stdout.strip() == "True"
     assert access.by_token(secret) is None
+
+
+@pytest.mark.parametrize("role", ["maker", "owner"])
+def test_what_a_revoked_tokens_program_runs_and_has_waiting_ends(tmp_path: Path, role: Role) -> None:
+    """Revoked by another process, whom nobody here is told by."""
+    settings = Settings(data_dir=tmp_path, engine="fake")
+    studio = Studio(partial(FakeEngine, step_seconds=0.05), lasting(FakeInventory(), FakeTokens(), settings))
+    elsewhere = Access(DiskBook(tmp_path / "access"))
+    token, secret = elsewhere.make_token(role, name="program")
+    with studio.open():
+        assert studio.access
+        person = studio.access.by_token(secret)
+        assert person and (person == OWNER) == (role == "owner")
+        theirs = [studio.submit(GenerationRequest(steps=150, seed=seed), person=person, visitor="program") for seed in (1, 2)]
+        mine = studio.submit(GenerationRequest(steps=1), visitor="page")
+        while not theirs[0].state().started:
+            time.sleep(0.01)
+        elsewhere.withdraw(token.id)
+        assert all(isinstance(job.wait(60), Cancelled) for job in theirs)
+        assert isinstance(mine.wait(60), Finished)
+
+
+def test_dropping_everyone_ends_what_the_owners_programs_run(tmp_path: Path) -> None:
+    studio = Studio(
+        partial(FakeEngine, step_seconds=0.05), lasting(FakeInventory(), FakeTokens(), Settings(data_dir=tmp_path, engine="fake"))
+    )
+    with studio.open():
+        assert studio.access
+        person = studio.access.by_token(studio.access.make_token("owner", name="program")[1])
+        assert person
+        mine, theirs = (
+            studio.submit(GenerationRequest(steps=20), person=one, visitor=name) for one, name in ((OWNER, "me"), (person, "it"))
+        )
+        studio.access.drop_everyone()
+        assert isinstance(theirs.wait(60), Cancelled) and isinstance(mine.wait(60), Finished)
+
+
+def test_another_invitation_adds_to_a_guests_stay(access: Access, clock: Clock) -> None:
+    small = access.invite("maker", quota=Quota(per_hour=1, waiting=1), hours=1)[1]
+    first = access.enter(small, name="Ann")
+    assert not access.gives_more(small, first.person)
+    large = access.invite("maker", quota=Quota(per_hour=500, waiting=3), hours=24, uses=2)[1]
+    assert access.gives_more(large, first.person)
+    again = access.enter(large, present=first.person)
+    assert again.person == first.person and access.quota(first.person) == Quota(per_hour=500, waiting=3)
+    assert not access.gives_more(large, first.person) and not access.gives_more(small, first.person)
+    clock.now += 2 * HOUR
+    assert access.by_cookie(again.cookie) == first.person and len(access.guests()) == 1
+    assert not access.gives_more(access.invite("viewer", hours=100)[1], first.person)
+
+
+def test_cookies_are_signed_where_the_file_system_knows_no_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_links(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    one, other = (Access(DiskBook(tmp_path / "access")) for _ in range(2))
+    assert other.by_cookie(one.enter(one.owner_secret).cookie) == OWNER
+    assert [each.name for each in (tmp_path / "access").glob("key*")] == ["key"]
+
+
+def test_a_guests_full_folder_makes_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = DiskPictures(tmp_path, most_bytes=50_000)
+    noise = [Image.effect_noise((128, 128), 50 + i) for i in range(8)]
+    keys = [folder.keep(picture) for picture in noise[:2]]
+    with pytest.raises(StudioError, match="use one again, or wait a little"):
+        [folder.keep(picture) for picture in noise]
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 1000)
+    os.utime(tmp_path / keys[0][:2] / f"{keys[0]}.png", (now + 900, now + 900))
+    keys += [folder.keep(picture) for picture in noise[4:5]]
+    assert [folder.get(key) is not None for key in keys] == [True, False, True]
 
 
 def cut(book: Path) -> None:
