@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import get_args
 
 from studio.access import Quota
-from studio.access.rules import MOST_HOURS, MOST_PER_HOUR, MOST_WAITING
+from studio.access.rules import MOST_HOURS, MOST_PER_HOUR, MOST_WAITING, clean_name
 from studio.app import access
 from studio.arguments import place, whole
 from studio.errors import StudioError
@@ -28,7 +28,7 @@ def tokens(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
     parser.add_argument("--data-dir", default=default_data_dir(), type=place, help="folder of everything the studio keeps (~/.studio)")
     actions = parser.add_subparsers(dest="action", required=True, metavar="make | list | revoke")
     make = actions.add_parser("make", help="make one; it is shown only this once")
-    make.add_argument("name", help="how you will know it again")
+    make.add_argument("name", type=_name, help="how you will know it again")
     make.add_argument("--role", default="maker", choices=get_args(Role), help="(maker)")
     make.add_argument("--days", type=_days, help=f"for how long it is good, up to {MOST_DAYS:g} (for ever)")
     make.add_argument("--per-hour", type=_per_hour, default=Quota().per_hour, help=f"megapixel-steps an hour ({Quota().per_hour:g})")
@@ -53,6 +53,12 @@ def _do(options: argparse.Namespace) -> None:
         raise StudioError(f"There is no token {options.id[:60]}; launch.py token list shows all.")
     else:
         print(f"{options.id} is revoked.")
+
+
+def _name(text: str) -> str:
+    if not (name := clean_name(text)):
+        raise argparse.ArgumentTypeError("must be a name, so that you know the token again")
+    return name
 
 
 def _days(text: str) -> float:

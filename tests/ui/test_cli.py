@@ -340,6 +340,12 @@ def test_a_token_out_of_bounds_is_a_wrong_command(words: str, told: str, tmp_pat
     assert capsys.readouterr() == ("", told + "\n")
 
 
+@pytest.mark.parametrize("name", ["", " ", "\u202e"])
+def test_a_token_without_a_name_is_a_wrong_command(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["token", "--data-dir", str(tmp_path), "make", name]) == 2
+    assert "must be a name, so that you know the token again" in capsys.readouterr().err
+
+
 def test_a_token_for_the_longest_time_is_made(tmp_path: Path) -> None:
     assert main(["token", "--data-dir", str(tmp_path), "make", "a", "--days", "366", "--per-hour", "0", "--waiting", "8"]) == 0
 
