@@ -125,11 +125,11 @@ def export_trained(run: Path, members: list[str], base: Path = BASE, *, keep: fl
 
 
 def blend(module: nn.Module, folder: Path, keep: float) -> None:
-    """Mix a share of a folder's weights into a module of the same shape."""
+    """Mix a share of a folder's weights into a module; what the folder lacks stays as it is."""
     kept = load_file(folder / "diffusion_pytorch_model.safetensors")
     with torch.no_grad():
         for name, value in module.state_dict().items():
-            value.lerp_(kept[name].to(value.dtype), keep)
+            value.lerp_(kept.get(name, value).to(value.dtype), keep)
 
 
 def export_added(run: Path, members: str) -> None:

@@ -7,6 +7,7 @@ from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
 from diffusers.models.controlnets.controlnet import ControlNetModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from diffusers.schedulers.scheduling_pndm import PNDMScheduler
+from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
 PIXELS = 256
@@ -36,22 +37,27 @@ def new_vae() -> AutoencoderKL:
 def new_unet() -> UNet2DConditionModel:
     """Denoises 16 x 16 x 32 latents under 77 text states of width 128.
 
-    The first level has convolutions alone: attention among its 256 places took a third of a training step, and all that it could say is
-    said at the second level's 64.
+    On its way down the first level has convolutions alone, as do the ControlNets that copy that way. On the way up its 256 places see one
+    another, so that each draws its piece of an outline knowing all the others. Those transformers say nothing before they are trained, so
+    that they can be added to a trained network.
     """
-    return UNet2DConditionModel(
+    unet = UNet2DConditionModel(
         sample_size=LATENT,
         in_channels=CHANNELS,
         out_channels=CHANNELS,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         mid_block_type="UNetMidBlock2DCrossAttn",
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D",) * 3,
         block_out_channels=(128, 128, 192),
         layers_per_block=1,
         cross_attention_dim=WIDTH,
         attention_head_dim=4,
         norm_num_groups=16,
     )
+    for name, value in unet.up_blocks[-1].named_parameters():
+        if "proj_out" in name:
+            nn.init.zeros_(value)
+    return unet
 
 
 def new_controlnet(unet: UNet2DConditionModel) -> ControlNetModel:

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from assets.mini.export import BASE, blend
-from assets.mini.models import CHANNELS
+from assets.mini.models import CHANNELS, new_unet
 from assets.mini.train import crew
 from assets.mini.train.bends import GUIDANCE, complete
 from assets.mini.train.loop import Pace, learn
@@ -162,10 +162,21 @@ def test_a_batch_is_of_all_parts_and_two_workers_share_it(tmp_path: Path, monkey
     assert torch.equal(torch.cat(halves).sort().values, examples[0].clean[:, 0, 0, 0].sort().values)
 
 
-def test_large_scenes_hold_one_large_thing_and_most_are_spheres() -> None:
+def test_large_scenes_hold_one_large_thing_and_most_are_spheres_and_cubes() -> None:
     things = [scene.things for scene in map(sample_large, range(200))]
     assert all(len(each) == 1 and each[0].size == "large" for each in things)
-    assert 90 <= sum(each[0].shape == "sphere" for each in things) <= 140
+    for shape in ("sphere", "cube"):
+        assert 55 <= sum(each[0].shape == shape for each in things) <= 100
+
+
+def test_what_was_added_to_the_unet_says_nothing_before_it_is_trained() -> None:
+    unet, noisy, states = new_unet().eval(), torch.randn(1, 32, 16, 16), torch.randn(1, 77, 128)
+    with torch.no_grad():
+        before = unet(noisy, 500, states).sample
+        for name, value in unet.up_blocks[-1].named_parameters():
+            if "transformer_blocks" in name:
+                value.normal_()
+        assert torch.equal(unet(noisy, 500, states).sample, before)
 
 
 def test_errors_that_pixels_show_count_more(tmp_path: Path) -> None:
@@ -190,3 +201,8 @@ def test_a_share_of_the_present_weights_can_be_kept(tmp_path: Path) -> None:
     wanted = 0.75 * fresh.weight.detach() + 0.25 * present.weight.detach()
     blend(fresh, tmp_path, 0.25)
     assert torch.allclose(fresh.weight, wanted, atol=1e-3)
+    # What the folder lacks stays.
+    added = nn.ModuleDict({"proj_out": nn.Linear(2, 2)})
+    before = added["proj_out"].weight.detach().clone()
+    blend(added, tmp_path, 0.25)
+    assert torch.equal(added["proj_out"].weight, before)

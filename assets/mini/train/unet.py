@@ -127,7 +127,7 @@ def train_unet(run: Path, minutes: float) -> UNet2DConditionModel:
     """Train with v-prediction; writes `<run>/unet`."""
     torch.manual_seed(3)
     unet = new_unet()
-    whole = inherit(unet, BASE / "unet") == len(unet.state_dict())
+    known = inherit(unet, BASE / "unet") > len(unet.state_dict()) / 2
     twin = Twin(unet)
     source, read, metric = Source(run), load_reader(run), pixel_metric(run)
 
@@ -138,7 +138,7 @@ def train_unet(run: Path, minutes: float) -> UNet2DConditionModel:
         found = twin.network(noisy.latents, noisy.times, encoder_hidden_states=read(shown.texts)).sample
         return noisy.loss(found, emphasis(shown.ids), metric)
 
-    unet.load_state_dict(learn(twin, loss_of, Pace(minutes, ON if whole else FRESH, warm=0.02, average=0.999), run, "unet"))
+    unet.load_state_dict(learn(twin, loss_of, Pace(minutes, ON if known else FRESH, warm=0.02, average=0.999), run, "unet"))
     if crew.rank() == 0:
         unet.save_pretrained(run / "unet")
     return unet

@@ -82,12 +82,13 @@ def sample_posed(seed: int) -> Scene:
 
 
 def sample_large(seed: int) -> Scene:
-    """One large thing; six of ten are spheres."""
+    """One large thing. Spheres and cubes, four of ten each, are those that one sees bent first."""
     scene = sample_scene(seed, "single")
     rng = np.random.default_rng((seed, 1))
+    lot = rng.random()
     thing = replace(
         scene.things[0],
-        shape="sphere" if rng.random() < 0.5 else scene.things[0].shape,
+        shape="sphere" if lot < 0.3 else "cube" if lot < 0.6 else scene.things[0].shape,
         size="large",
         radius=SINGLE_RADIUS["large"] * float(rng.uniform(0.94, 1.06)),
     )
