@@ -98,4 +98,4 @@ def functions(source: str) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
 def test_files_stay_small() -> None:
     sizes = {path: path.stat().st_size for path in tracked_files()}
     assert {name(path): size for path, size in sizes.items() if size > 45 * MEGABYTE} == {}
-    assert sum(size for path, size in sizes.items() if name(path).startswith("assets/")) <= 80 * MEGABYTE
+    assert sum(size for path, size in sizes.items() if name(path).startswith("assets/")) <= 82 * MEGABYTE

@@ -131,7 +131,7 @@ def _scalars(reading: Reading, *, multiple: int) -> tuple[dict[str, Any], list[L
             fields[name], why = _bounded(name, said, multiple=multiple)
             value = value if value and name == "scheduler" else shown(said)
         elif not remarks:
-            if name in NEEDED:
+            if name in NEEDED and reading.fields:
                 lines.append(Line(_title(name), "", "missing", "the picture does not say it"))
             continue
         reasons = dict.fromkeys(filter(None, (why, *(remark.why for remark in remarks))))

@@ -106,7 +106,7 @@ studio.countTokens = ({ field, input, note, warning, server }) => {
 
 // Gradio says nothing of a press that no network carried, and loads the page anew once there is one again: it is said now, and then.
 studio.unsent = "Generate did not reach the studio; press it again.";
-studio.reached = () => fetch("manifest.json", { method: "HEAD", cache: "no-store" }).catch((error) => {
+studio.reached = () => fetch("manifest.json", { cache: "no-store" }).then((answer) => answer.text()).catch((error) => {
   console.warn("studio: Generate was pressed without a network", error);
   sessionStorage.setItem("studio-unsent", "");
   studio.say("not generated", studio.unsent);
